@@ -1,0 +1,81 @@
+#include "base/uuid.hpp"
+
+namespace tocsin {
+namespace {
+
+constexpr std::string_view digits = "0123456789abcdef";
+
+constexpr bool is_dash(std::size_t at) noexcept {
+  return at == 8 || at == 13 || at == 18 || at == 23;
+}
+
+constexpr int hex_value(char c) noexcept {
+  if (c >= '0' && c <= '9') return c - '0';
+  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
+  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
+  return -1;
+}
+
+}  // namespace
+
+UuidText uuid_text(std::uint64_t hi, std::uint64_t lo) noexcept {
+  UuidText text{};
+  std::size_t nibble = 0;
+  for (std::size_t at = 0; at < text.size(); ++at) {
+    if (is_dash(at)) {
+      text[at] = '-';
+      continue;
+    }
+    const std::uint64_t word = nibble < 16 ? hi : lo;
+    text[at] = digits[(word >> (60 - 4 * (nibble % 16))) & 0xFU];
+    ++nibble;
+  }
+  return text;
+}
+
+std::optional<EventId> uuid_parse(std::string_view text) noexcept {
+  if (text.size() != 36) return std::nullopt;
+  EventId id;
+  std::size_t nibble = 0;
+  for (std::size_t at = 0; at < text.size(); ++at) {
+    if (is_dash(at)) {
+      if (text[at] != '-') return std::nullopt;
+      continue;
+    }
+    const int value = hex_value(text[at]);
+    if (value < 0) return std::nullopt;
+    std::uint64_t& word = nibble < 16 ? id.hi : id.lo;
+    word = (word << 4U) | static_cast<std::uint64_t>(value);
+    ++nibble;
+  }
+  return id;
+}
+
+std::uint64_t Uuid7Generator::next_random() noexcept {
+  // splitmix64: full period and no zero state, which a plain xorshift would have.
+  random_state_ += 0x9E3779B97F4A7C15;
+  std::uint64_t z = random_state_;
+  z = (z ^ (z >> 30U)) * 0xBF58476D1CE4E5B9;
+  z = (z ^ (z >> 27U)) * 0x94D049BB133111EB;
+  return z ^ (z >> 31U);
+}
+
+EventId Uuid7Generator::next(WallTime now) noexcept {
+  const auto ms = static_cast<std::uint64_t>(to_us(now) / 1000);
+  constexpr std::uint32_t counter_max = 0xFFF;
+  if (ms > last_ms_) {
+    last_ms_ = ms;
+    counter_ = 0;
+  } else if (++counter_ > counter_max) {
+    // More than 4096 ids in one millisecond (or the clock went back): borrow from the future
+    // rather than repeat, as RFC 9562 section 6.2 allows.
+    ++last_ms_;
+    counter_ = 0;
+  }
+  constexpr std::uint64_t version = 0x7000;
+  constexpr std::uint64_t variant = 0x8000000000000000;
+  return EventId{.hi = (last_ms_ << 16U) | version | counter_,
+                 .lo = variant | (next_random() >> 2U)};
+}
+
+}  // namespace tocsin

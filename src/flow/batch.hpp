@@ -1,0 +1,147 @@
+#pragma once
+// A pooled block being filled by one reactor, then shared read-only by journal and workers; and
+// the pool, whose exhaustion is the system's back-pressure.
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include <concurrentqueue/concurrentqueue.h>
+
+#include <tocsin/event.hpp>
+#include <tocsin/limits.hpp>
+#include <tocsin/time.hpp>
+
+#include "flow/block.hpp"
+
+namespace tocsin::flow {
+
+class BatchPool;
+class AckSink;
+
+/// Says which request an acknowledgement belongs to. Meaning is private to the ingress protocol that
+/// made it; `sink` receives it back.
+struct AckToken {
+  AckSink* sink = nullptr;  ///< Null: nobody waits for this record.
+  std::uint32_t slot = 0;   ///< Connection.
+  std::uint32_t generation = 0;
+  std::uint64_t detail = 0;  ///< Packet id, request ordinal, entry index...
+};
+
+/// Ingress protocol, on the reactor that owns the batch.
+class AckSink {
+ public:
+  /// The record reached its level (`stored` true), or its commit failed.
+  virtual void on_ack(const AckToken& token, bool stored) noexcept = 0;
+
+ protected:
+  ~AckSink() = default;
+};
+
+class Batch {
+ public:
+  Batch(BatchPool& pool, std::size_t size);
+  Batch(const Batch&) = delete;
+  Batch& operator=(const Batch&) = delete;
+  ~Batch();
+
+  // --- filling: one reactor ----------------------------------------------------------------------
+  void open(Level level, WallTime wall, MonoTime mono, const BootId& boot_id, bool wall_trusted);
+  [[nodiscard]] bool empty() const noexcept { return count_ == 0; }
+  [[nodiscard]] std::uint32_t size() const noexcept { return count_; }
+  [[nodiscard]] Level level() const noexcept { return level_; }
+  [[nodiscard]] bool fits(std::size_t payload_size, std::size_t attrs_size) const noexcept;
+
+  /// Where the next payload goes: room for `fits(size)` bytes and json_padding beyond. Writing there
+  /// changes nothing until append().
+  [[nodiscard]] char* payload_tail() noexcept;
+  /// Adds a record whose payload (header.payload_size bytes) already stands at payload_tail().
+  /// Fills in offsets, received time and CRC. Attributes equal to the previous record's are shared.
+  void append(RecordHeader header, std::string_view attrs, MonoTime received,
+              const AckToken& ack) noexcept;
+
+  /// Ends filling: moves attributes and record headers behind the payloads.
+  void seal() noexcept;
+
+  // --- sealed -----------------------------------------------------------------------------------
+  /// Journal thread only, before the batch is shared with workers.
+  void assign(std::uint64_t base_sequence, std::uint64_t segment_id) noexcept;
+  [[nodiscard]] BlockView view() const noexcept { return BlockView::trusted(block()); }
+  [[nodiscard]] std::span<const std::byte> block() const noexcept;
+  /// The block, zero-padded to a multiple of `alignment` (<= 4096), for writing.
+  [[nodiscard]] std::span<const std::byte> padded_block(std::size_t alignment) noexcept;
+  [[nodiscard]] std::span<const AckToken> acks() const noexcept { return acks_; }
+  /// Fills a batch with a block read back from the journal (recovery, replay). False when too large.
+  [[nodiscard]] bool load(std::span<const std::byte> block) noexcept;
+
+  // --- sharing ----------------------------------------------------------------------------------
+  /// One holder more / one less; the last release returns the batch to its pool. Any thread.
+  void retain(std::uint32_t n = 1) noexcept { holders_.fetch_add(n, std::memory_order_relaxed); }
+  void release() noexcept;
+
+  /// Where the batch stands in the settlement list; set by the journal, read by workers.
+  void* settlement = nullptr;
+  /// When it was sealed: for stage histograms.
+  MonoTime sealed_at{};
+  /// Which reactor filled it; index into the engine's reactors.
+  std::uint32_t owner = 0;
+  /// Outcome of the commit, written by the journal before it sends the batch back for its acks.
+  bool stored = false;
+
+ private:
+  friend class BatchPool;
+  [[nodiscard]] BlockHeader& header() noexcept;
+
+  BatchPool& pool_;
+  std::size_t size_;
+  std::byte* bytes_;  // 4096-aligned; json_padding readable bytes follow size_.
+  std::vector<AckToken> acks_;
+  Level level_ = Level::stored;
+  std::uint32_t count_ = 0;
+  std::uint32_t payload_used_ = 0;
+  std::uint32_t attrs_used_ = 0;
+  std::uint32_t attrs_scratch_ = 0;    // Offset where the attribute scratch area begins.
+  std::uint32_t records_scratch_ = 0;  // Offset where the record-header scratch area begins.
+  std::uint32_t last_attrs_offset_ = 0;
+  std::uint32_t last_attrs_size_ = 0;
+  std::atomic<std::uint32_t> holders_{0};
+};
+
+/// A fixed number of batches. Threads take and return; nothing is allocated after construction.
+class BatchPool {
+ public:
+  /// `batch_size`: bytes of one block, a multiple of 4096.
+  BatchPool(std::size_t count, std::size_t batch_size);
+  /// A batch with one holder, or null: then stop arming receives and try again after a release.
+  [[nodiscard]] Batch* acquire() noexcept;
+  [[nodiscard]] std::size_t count() const noexcept { return batches_.size(); }
+  [[nodiscard]] std::size_t available() const noexcept { return free_.size_approx(); }
+  [[nodiscard]] std::size_t batch_size() const noexcept { return batch_size_; }
+  /// Largest payload that an empty batch can hold.
+  [[nodiscard]] std::size_t payload_max() const noexcept;
+  /// Called (any thread) when a batch returns to an exhausted pool, so that reactors can resume.
+  class Waiter {
+   public:
+    virtual void on_batch_available() noexcept = 0;
+
+   protected:
+    ~Waiter() = default;
+  };
+  void set_waiters(std::vector<Waiter*> waiters) { waiters_ = std::move(waiters); }
+
+ private:
+  friend class Batch;
+  void give_back(Batch* batch) noexcept;
+
+  std::size_t batch_size_;
+  std::vector<std::unique_ptr<Batch>> batches_;
+  moodycamel::ConcurrentQueue<Batch*> free_;
+  std::atomic<bool> exhausted_{false};
+  std::vector<Waiter*> waiters_;
+};
+
+}  // namespace tocsin::flow

@@ -1,0 +1,118 @@
+#pragma once
+// The contract between ingress protocols and decode. One Intake per reactor, on its thread.
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string_view>
+
+#include <tocsin/event.hpp>
+#include <tocsin/result.hpp>
+
+#include "flow/batch.hpp"
+
+namespace tocsin::flow {
+
+/// Why an event was not accepted. Closed set: a metric label and the problem type over HTTP.
+enum class Refusal : std::uint8_t {
+  capacity,          ///< Batch pool exhausted: try again later.
+  shutting_down,
+  unknown_source,
+  inactive_source,
+  too_large,
+  empty,
+  json_syntax,       ///< Includes trailing garbage, BOM, NUL and bad numbers.
+  json_utf8,
+  json_depth,
+  json_number,       ///< A number that no binary64 can hold, such as 1e400.
+  envelope,          ///< A required attribute is missing or has the wrong type or form.
+  attribute_size,
+  content_type,
+  entries,           ///< Too many entries in a batch, or not an array.
+  topic,             ///< Reserved or invalid topic.
+  commit_failed,     ///< Accepted, but the journal could not store it.
+};
+inline constexpr std::size_t refusal_count = static_cast<std::size_t>(Refusal::commit_failed) + 1;
+[[nodiscard]] std::string_view to_string(Refusal refusal) noexcept;
+
+struct Rejection {
+  Refusal reason = Refusal::json_syntax;
+  std::string_view detail{};   ///< For people; static text.
+  std::string_view pointer{};  ///< JSON pointer of the culprit, static text, or empty.
+};
+
+enum class Envelope : std::uint8_t {
+  api,                    ///< JSON object: part 5's shape, its aliases, or CloudEvents structured.
+  cloudevents,            ///< CloudEvents structured JSON only.
+  cloudevents_binary,     ///< Attributes beside the payload.
+  device,                 ///< Plain payload; the topic names the source.
+};
+
+struct Field {
+  std::string_view name;
+  std::string_view value;
+};
+
+/// One event as it came off the wire. All views are valid during the call.
+struct RawEvent {
+  Envelope envelope = Envelope::api;
+  std::string_view payload;       ///< json_padding readable bytes follow.
+  std::string_view content_type;  ///< As declared by the sender, or empty.
+  std::string_view topic;         ///< MQTT topic, or empty over HTTP.
+  /// cloudevents_binary: attributes by name without prefix, decoded. Others: extension attributes
+  /// (MQTT 5 user properties, client id...).
+  std::span<const Field> attributes;
+  std::string_view traceparent;        ///< Of the hop; used when the event carries none.
+  std::optional<Level> level;          ///< Overrides the source's level.
+};
+
+/// What became of an accepted event. Views point into the RawEvent's payload or the source table
+/// and are valid until the next call.
+struct Accepted {
+  EventId id;
+  std::string_view type;
+  std::string_view data;  ///< The event's payload as it stands in the envelope.
+};
+
+/// Receives the verdicts of add_all, in order of the entries.
+class EntryVerdicts {
+ public:
+  /// The token that entry `index` is acknowledged by. Called before the entry is decoded.
+  virtual AckToken token(std::uint32_t index) noexcept = 0;
+  virtual void on_entry(std::uint32_t index,
+                        const Result<Accepted, Rejection>& verdict) noexcept = 0;
+
+ protected:
+  ~EntryVerdicts() = default;
+};
+
+enum class BatchForm : std::uint8_t { array, ndjson };
+
+class Intake {
+ public:
+  virtual ~Intake() = default;
+
+  /// False while the batch pool is exhausted: then protocols stop receiving, keep what they have and
+  /// go on after on_ready().
+  [[nodiscard]] virtual bool ready() noexcept = 0;
+  /// Decodes one event into the open batch. On `capacity` nothing happened and the same call may be
+  /// repeated later. Every accepted event's token comes back through AckSink::on_ack.
+  virtual Result<Accepted, Rejection> add(const RawEvent& event, const AckToken& ack) noexcept = 0;
+  /// Decodes every entry of a batch body (`event.payload`; `event.envelope` is that of each
+  /// entry). Returns the number of entries, or why the body as a whole was refused, in which case
+  /// no entry was accepted.
+  virtual Result<std::uint32_t, Rejection> add_all(const RawEvent& event, BatchForm form,
+                                                   EntryVerdicts& verdicts) noexcept = 0;
+
+  /// Told when capacity is back. Registered once per protocol.
+  class ReadyListener {
+   public:
+    virtual void on_ready() noexcept = 0;
+
+   protected:
+    ~ReadyListener() = default;
+  };
+  virtual void add_ready_listener(ReadyListener& listener) = 0;
+};
+
+}  // namespace tocsin::flow

@@ -1,0 +1,45 @@
+#pragma once
+// What one folder below deliver/channels provides: a name, its options and a factory. CMake finds
+// the folders and generates the table (channel_table.cpp).
+
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include <tocsin/channel.hpp>
+#include <tocsin/option.hpp>
+#include <tocsin/result.hpp>
+
+#include "base/log.hpp"
+#include "flow/hub.hpp"
+#include "flow/loop.hpp"
+
+namespace tocsin::deliver {
+
+/// What a channel may use. All of it outlives the channel.
+struct ChannelContext {
+  flow::Loop& loop;
+  Log log;
+  std::string name;             ///< Of the configured channel.
+  flow::SubscriberHub* hub = nullptr;  ///< Null when there is no MQTT listener.
+  std::function<void(std::string_view)> print;  ///< Writes one text to standard output.
+};
+
+using ChannelFactory = Result<std::unique_ptr<Channel>, std::string> (*)(
+    const ChannelContext& context, const OptionValues& options);
+
+struct ChannelType {
+  std::string_view name;
+  std::string_view help;
+  std::span<const OptionSpec> options;
+  ChannelFactory make;
+  /// Checks what the option table cannot say; a message, or empty. Opens nothing.
+  std::string (*check)(const OptionValues& options) = nullptr;
+};
+
+/// Every channel type that was built, by name. Generated.
+[[nodiscard]] std::span<const ChannelType* const> channel_types() noexcept;
+
+}  // namespace tocsin::deliver
