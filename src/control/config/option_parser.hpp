@@ -1,0 +1,38 @@
+#pragma once
+// From one TOML table and its option table to checked OptionValues. Internal to this room: the only
+// header that shows toml++.
+
+#include <span>
+#include <string>
+
+#include <toml++/toml.h>
+
+#include <tocsin/option.hpp>
+
+#include "control/config/diagnostic.hpp"
+
+namespace tocsin::config {
+
+struct ParseContext {
+  std::string file;
+  Diagnostics& diagnostics;
+  /// Adds a diagnostic for `key` at `line`.
+  void report(std::uint32_t line, std::string key, std::string message) const {
+    diagnostics.push_back({file, line, std::move(key), std::move(message)});
+  }
+};
+
+/// Reads every option of `specs` from `table` (null = all fallbacks) below the key path `path`.
+/// Keys that neither `specs` nor `also_allowed` name are reported, with the nearest known key.
+[[nodiscard]] OptionValues parse_options(const toml::table* table, std::span<const OptionSpec> specs,
+                                         const std::string& path, const ParseContext& context,
+                                         std::span<const OptionSpec> also_allowed = {});
+
+/// A TOML value as compact JSON text.
+[[nodiscard]] std::string to_json(const toml::node& node);
+
+[[nodiscard]] inline std::uint32_t line_of(const toml::node& node) {
+  return static_cast<std::uint32_t>(node.source().begin.line);
+}
+
+}  // namespace tocsin::config

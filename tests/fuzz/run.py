@@ -1,0 +1,38 @@
+"""Runs every fuzz target for a while on a copy of its corpus: run.py BUILD_FOLDER SECONDS."""
+import concurrent.futures
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import tempfile
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+build, seconds = pathlib.Path(sys.argv[1]).resolve(), int(sys.argv[2])
+targets = sorted(f.stem for folder in ("src", "tests/fuzz")
+                 for f in (ROOT / folder).rglob("*_fuzz.cpp"))
+
+
+def fuzz(target):
+    corpus = ROOT / "tests" / "fuzz" / "corpus" / target
+    with tempfile.TemporaryDirectory() as work:
+        found = subprocess.run(
+            [build / "tests" / target if (build / "tests" / target).exists() else build / target,
+             f"-max_total_time={seconds}", "-timeout=10", "-rss_limit_mb=2048", "-print_final_stats=1",
+             f"-artifact_prefix={build}/", work] + ([str(corpus)] if corpus.is_dir() else []),
+            capture_output=True, text=True)
+    runs = re.search(r"number_of_executed_units: (\d+)", found.stderr)
+    return target, found.returncode, int(runs.group(1)) if runs else 0, found.stderr
+
+
+failed = 0
+if not targets:
+    sys.exit("no fuzz targets")
+with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+    for target, code, runs, log in pool.map(fuzz, targets):
+        print(f"dev: {target}: {runs} executions, {'ok' if code == 0 else 'FAILED'}", flush=True)
+        if code != 0:
+            failed += 1
+            print(log[-4000:])
+print(f"{len(targets) - failed} passed, {failed} failed")
+sys.exit(1 if failed else 0)
