@@ -1,0 +1,70 @@
+#include "flow/memory_plan.hpp"
+
+#include <algorithm>
+
+#include <tocsin/limits.hpp>
+
+#include "flow/batch.hpp"
+#include "flow/notification.hpp"
+
+namespace tocsin::flow {
+namespace {
+
+constexpr std::size_t mib = std::size_t{1} << 20U;
+// Measured: the empty process with its shared libraries and a few rules is below this.
+constexpr std::size_t process_base = 28 * mib;
+constexpr std::size_t thread_bytes = mib;
+// Strings of a notification beside its body: recipient, subject, names. They keep up to 2 KiB of
+// capacity each, but only bodies and subjects grow that far.
+constexpr std::size_t notification_size = sizeof(Notification) + 2048 + 1024;
+constexpr std::size_t connection_size = 2048;
+constexpr std::size_t batch_count_min = 8;
+
+}  // namespace
+
+ThreadPlan plan_threads(std::uint32_t wanted, std::uint32_t processors) noexcept {
+  if (wanted == 0) wanted = processors <= 2 ? 1 : processors;
+  if (wanted == 1) return {};
+  // One is the journal; ingress and matching share the rest evenly.
+  const std::uint32_t rest = std::max(wanted, 3U) - 1;
+  return {.reactors = (rest + 1) / 2, .workers = std::max(rest / 2, 1U), .separate = true};
+}
+
+std::optional<MemoryPlan> plan_memory(std::size_t memory_max, const ThreadPlan& threads) noexcept {
+  MemoryPlan plan;
+  plan.process_bytes = process_base + threads.threads() * thread_bytes;
+  if (memory_max <= plan.process_bytes) return std::nullopt;
+  const std::size_t pooled = memory_max - plan.process_bytes;
+
+  // A pool the size of L2 beats a large one: what was received is decoded while it is still warm.
+  plan.io.receive_buffer_size = 16 * 1024;
+  plan.io.receive_buffers = pooled / threads.reactors >= 64 * mib ? 64 : 32;
+  plan.receive_bytes =
+      std::size_t{threads.reactors} * plan.io.receive_buffers * plan.io.receive_buffer_size;
+
+  plan.connections_max = static_cast<std::uint32_t>(
+      std::clamp<std::size_t>(pooled / 10 / connection_size / 2 / threads.reactors, 64, 65536));
+  plan.io.streams_max = 2 * plan.connections_max + 256;
+  plan.connection_bytes =
+      std::size_t{threads.reactors} * plan.io.streams_max * connection_size;
+
+  plan.batch_size = 256 * 1024;
+  const std::size_t batch_cost = plan.batch_size + 4096 + batch_records_max * sizeof(AckToken);
+  plan.batch_count = pooled * 30 / 100 / batch_cost;
+  plan.batch_bytes = plan.batch_count * batch_cost;
+
+  plan.notification_count = pooled * 18 / 100 / notification_size;
+  plan.notification_bytes = plan.notification_count * notification_size;
+  plan.body_bytes = pooled * 12 / 100;
+  plan.carry_bytes = pooled * 10 / 100 / threads.reactors;
+  plan.output_bytes = pooled * 10 / 100 / threads.reactors;
+
+  plan.total_bytes = plan.process_bytes + plan.receive_bytes + plan.connection_bytes +
+                     plan.batch_bytes + plan.notification_bytes + plan.body_bytes +
+                     threads.reactors * (plan.carry_bytes + plan.output_bytes);
+  const std::size_t batches_needed = batch_count_min + 4 * threads.reactors;
+  if (plan.batch_count < batches_needed || plan.total_bytes > memory_max) return std::nullopt;
+  return plan;
+}
+
+}  // namespace tocsin::flow

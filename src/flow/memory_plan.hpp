@@ -1,0 +1,49 @@
+#pragma once
+// How `memory_max` is shared out. Every pool of the process is one term here; a holder that is left
+// out is memory that nobody bounds.
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+
+#include "io/io.hpp"
+
+namespace tocsin::flow {
+
+struct ThreadPlan {
+  std::uint32_t reactors = 1;
+  std::uint32_t workers = 1;
+  /// False: reactor, journal and worker share one thread.
+  bool separate = false;
+  [[nodiscard]] std::uint32_t threads() const noexcept {
+    return separate ? reactors + workers + 1 : 1;
+  }
+};
+
+/// Threads for `wanted` (0 = by `processors`). One or two processors get a single thread: a hop to
+/// a sleeping thread costs more than the work of an event, and two busy threads on one processor
+/// ruin latency.
+[[nodiscard]] ThreadPlan plan_threads(std::uint32_t wanted, std::uint32_t processors) noexcept;
+
+struct MemoryPlan {
+  std::size_t process_bytes = 0;       ///< Code, libraries, stacks, rules: not pooled.
+  io::IoOptions io;                    ///< Of each thread that owns connections.
+  std::size_t receive_bytes = 0;       ///< Provided buffers of all reactors.
+  std::size_t batch_size = 0;
+  std::size_t batch_count = 0;
+  std::size_t batch_bytes = 0;         ///< Blocks, acknowledgement tokens.
+  std::size_t notification_count = 0;
+  std::size_t notification_bytes = 0;  ///< Fixed parts and kept string capacity.
+  std::size_t body_bytes = 0;          ///< Rendered bodies together.
+  std::size_t carry_bytes = 0;         ///< Partial requests and frames, each reactor.
+  std::size_t output_bytes = 0;        ///< Responses and notifications to clients, each reactor.
+  std::size_t connection_bytes = 0;    ///< Connection objects of all reactors.
+  std::uint32_t connections_max = 0;   ///< Each protocol, each reactor.
+  std::size_t total_bytes = 0;         ///< The ceiling that is printed at start.
+};
+
+/// Nothing when `memory_max` is too small for `threads`.
+[[nodiscard]] std::optional<MemoryPlan> plan_memory(std::size_t memory_max,
+                                                    const ThreadPlan& threads) noexcept;
+
+}  // namespace tocsin::flow
