@@ -51,8 +51,8 @@ enum class DeliveryError : std::uint8_t {
   throttled,
   auth,
   too_large,
-  overflow,  ///< The target's queue was full.
-  exhausted, ///< Attempts used up.
+  overflow,   ///< The target's queue was full.
+  exhausted,  ///< Attempts used up.
   shutdown,
 };
 [[nodiscard]] std::string_view to_string(DeliveryError error) noexcept;

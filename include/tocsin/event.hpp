@@ -63,7 +63,7 @@ struct RecordHeader {
   std::uint32_t payload_offset;
   std::uint32_t payload_size;
   std::uint32_t attrs_offset;
-  std::uint32_t partition_hash;  ///< Of the partition key, else subject, else source.
+  std::uint32_t partition_hash;     ///< Of the partition key, else subject, else source.
   std::uint32_t received_delta_us;  ///< Since the block's base clocks, monotonic.
   std::uint32_t reserved1;
   std::int64_t producer_time_us;  ///< Wall time claimed by the producer, or producer_time_absent.

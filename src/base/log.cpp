@@ -16,8 +16,7 @@ Log make_log(std::string_view level) {
 }
 
 Log make_null_log() {
-  return std::make_shared<spdlog::logger>("null",
-                                          std::make_shared<spdlog::sinks::null_sink_mt>());
+  return std::make_shared<spdlog::logger>("null", std::make_shared<spdlog::sinks::null_sink_mt>());
 }
 
 std::string log_safe(std::string_view text, std::size_t size_max) {

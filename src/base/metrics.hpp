@@ -53,9 +53,9 @@ class Histogram {
   [[nodiscard]] static constexpr std::size_t bucket_of(std::uint64_t value) noexcept {
     if (value < (1U << sub_buckets_log2)) return static_cast<std::size_t>(value);
     const auto exponent = static_cast<std::size_t>(std::bit_width(value)) - 1 - sub_buckets_log2;
-    const std::size_t index = ((exponent + 1) << sub_buckets_log2) +
-                              static_cast<std::size_t>((value >> exponent) &
-                                                       ((1U << sub_buckets_log2) - 1));
+    const std::size_t index =
+        ((exponent + 1) << sub_buckets_log2) +
+        static_cast<std::size_t>((value >> exponent) & ((1U << sub_buckets_log2) - 1));
     return index < bucket_count ? index : bucket_count - 1;
   }
   /// Smallest value that falls into the bucket after `index`.
@@ -108,8 +108,7 @@ class MetricSink {
  public:
   virtual void counter(std::string_view name, std::string_view help, Labels labels,
                        std::uint64_t value) = 0;
-  virtual void gauge(std::string_view name, std::string_view help, Labels labels,
-                     double value) = 0;
+  virtual void gauge(std::string_view name, std::string_view help, Labels labels, double value) = 0;
   virtual void histogram(std::string_view name, std::string_view help, Labels labels,
                          const Histogram& value) = 0;
 

@@ -29,8 +29,8 @@ std::uint32_t attrs_capacity(std::size_t size) noexcept {
 Batch::Batch(BatchPool& pool, std::size_t size)
     : pool_(pool),
       size_(size),
-      bytes_(static_cast<std::byte*>(
-          ::operator new(size + page_size, std::align_val_t{page_size}))) {
+      bytes_(
+          static_cast<std::byte*>(::operator new(size + page_size, std::align_val_t{page_size}))) {
   assert(size % page_size == 0);
   assert(size > records_bytes + sizeof(BlockHeader) + 2 * record_attrs_max);
   acks_.reserve(batch_records_max);
@@ -74,8 +74,7 @@ bool Batch::fits(std::size_t payload_size, std::size_t attrs_size) const noexcep
   // The newline after the payload and the parser's padding must stay before the attributes: the
   // parser reads padding, and a writer may scribble on it.
   return count_ < batch_records_max &&
-         sizeof(BlockHeader) + payload_used_ + payload_size + 1 + json_padding <=
-             attrs_scratch_ &&
+         sizeof(BlockHeader) + payload_used_ + payload_size + 1 + json_padding <= attrs_scratch_ &&
          attrs_scratch_ + attrs_used_ + attrs_size <= records_scratch_;
 }
 
@@ -116,15 +115,13 @@ void Batch::seal() noexcept {
   h.attrs_offset = h.payload_offset + payload_used_;
   h.attrs_size = attrs_used_;
   h.records_offset = align_up(h.attrs_offset + attrs_used_, alignof(RecordHeader));
-  h.block_size =
-      h.records_offset + count_ * static_cast<std::uint32_t>(sizeof(RecordHeader));
+  h.block_size = h.records_offset + count_ * static_cast<std::uint32_t>(sizeof(RecordHeader));
   // Both regions only ever move towards the front, attributes first, so neither is overwritten
   // before it has moved.
   std::memmove(bytes_ + h.attrs_offset, bytes_ + attrs_scratch_, attrs_used_);
   std::memset(bytes_ + h.attrs_offset + attrs_used_, 0,
               h.records_offset - h.attrs_offset - attrs_used_);
-  std::memmove(bytes_ + h.records_offset, bytes_ + records_scratch_,
-               count_ * sizeof(RecordHeader));
+  std::memmove(bytes_ + h.records_offset, bytes_ + records_scratch_, count_ * sizeof(RecordHeader));
 }
 
 void Batch::assign(std::uint64_t base_sequence, std::uint64_t segment_id) noexcept {

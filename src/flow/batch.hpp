@@ -23,8 +23,8 @@ namespace tocsin::flow {
 class BatchPool;
 class AckSink;
 
-/// Says which request an acknowledgement belongs to. Meaning is private to the ingress protocol that
-/// made it; `sink` receives it back.
+/// Says which request an acknowledgement belongs to. Meaning is private to the ingress protocol
+/// that made it; `sink` receives it back.
 struct AckToken {
   AckSink* sink = nullptr;  ///< Null: nobody waits for this record.
   std::uint32_t slot = 0;   ///< Connection.
@@ -56,8 +56,8 @@ class Batch {
   [[nodiscard]] Level level() const noexcept { return level_; }
   [[nodiscard]] bool fits(std::size_t payload_size, std::size_t attrs_size) const noexcept;
 
-  /// Where the next payload goes: room for `fits(size)` bytes and json_padding beyond. Writing there
-  /// changes nothing until append().
+  /// Where the next payload goes: room for `fits(size)` bytes and json_padding beyond. Writing
+  /// there changes nothing until append().
   [[nodiscard]] char* payload_tail() noexcept;
   /// Adds a record whose payload (header.payload_size bytes) already stands at payload_tail().
   /// Fills in offsets, received time and CRC. Attributes equal to the previous record's are shared.
@@ -75,7 +75,8 @@ class Batch {
   /// The block, zero-padded to a multiple of `alignment` (<= 4096), for writing.
   [[nodiscard]] std::span<const std::byte> padded_block(std::size_t alignment) noexcept;
   [[nodiscard]] std::span<const AckToken> acks() const noexcept { return acks_; }
-  /// Fills a batch with a block read back from the journal (recovery, replay). False when too large.
+  /// Fills a batch with a block read back from the journal (recovery, replay). False when too
+  /// large.
   [[nodiscard]] bool load(std::span<const std::byte> block) noexcept;
 
   // --- sharing ----------------------------------------------------------------------------------

@@ -45,8 +45,7 @@ std::optional<BlockView> BlockView::parse(std::span<const std::byte> bytes) noex
       !regions_fit(h, bytes.size())) {
     return std::nullopt;
   }
-  const auto* records =
-      reinterpret_cast<const RecordHeader*>(bytes.data() + h.records_offset);
+  const auto* records = reinterpret_cast<const RecordHeader*>(bytes.data() + h.records_offset);
   for (std::uint32_t i = 0; i < h.record_count; ++i) {
     if (!inside(records[i].payload_offset, records[i].payload_size, h.payload_size) ||
         !inside(records[i].attrs_offset, records[i].attrs_size, h.attrs_size)) {
@@ -61,8 +60,7 @@ RecordView BlockView::record(std::uint32_t index) const noexcept {
   const auto* records = reinterpret_cast<const RecordHeader*>(base + header_->records_offset);
   const RecordHeader& r = records[index];
   const auto received = from_us<MonoTime>(header_->base_mono_us + r.received_delta_us);
-  const std::uint64_t sequence =
-      header_->base_sequence == 0 ? 0 : header_->base_sequence + index;
+  const std::uint64_t sequence = header_->base_sequence == 0 ? 0 : header_->base_sequence + index;
   return {r,
           {base + header_->attrs_offset + r.attrs_offset, r.attrs_size},
           {base + header_->payload_offset + r.payload_offset, r.payload_size},

@@ -35,11 +35,11 @@ struct SourceConfig {
 
 struct RuleConfig {
   std::string name;
-  std::string source;   ///< Name of an event source, or empty for every source.
-  std::string pattern;  ///< Event pattern as JSON text; empty = everything.
-  std::string channel;  ///< Name of a channel.
-  std::string subject;  ///< Template.
-  std::string body;     ///< Template.
+  std::string source;                   ///< Name of an event source, or empty for every source.
+  std::string pattern;                  ///< Event pattern as JSON text; empty = everything.
+  std::string channel;                  ///< Name of a channel.
+  std::string subject;                  ///< Template.
+  std::string body;                     ///< Template.
   std::vector<std::string> recipients;  ///< Fixed recipients.
   std::string recipient_field;          ///< Path in the payload that holds a recipient.
   std::optional<Priority> priority;     ///< Overrides the event's.
@@ -51,7 +51,7 @@ struct RuleConfig {
 
 struct ChannelConfig {
   std::string name;
-  std::string type;  ///< Folder name below deliver/channels.
+  std::string type;       ///< Folder name below deliver/channels.
   OptionValues delivery;  ///< deliver's own options (batching, retries, queue bound).
   OptionValues options;   ///< The channel type's options.
   Origin origin{};

@@ -14,7 +14,8 @@ class SubscriberHub {
  public:
   /// Publishes to every subscriber, on all reactors. Copies what it needs before it returns. Any
   /// reactor thread. False when a bound was reached and nothing was published.
-  virtual bool publish(std::string_view topic, std::string_view payload, std::uint8_t qos) noexcept = 0;
+  virtual bool publish(std::string_view topic, std::string_view payload,
+                       std::uint8_t qos) noexcept = 0;
 
  protected:
   ~SubscriberHub() = default;

@@ -15,22 +15,22 @@ namespace tocsin::flow {
 
 /// Why an event was not accepted. Closed set: a metric label and the problem type over HTTP.
 enum class Refusal : std::uint8_t {
-  capacity,          ///< Batch pool exhausted: try again later.
+  capacity,  ///< Batch pool exhausted: try again later.
   shutting_down,
   unknown_source,
   inactive_source,
   too_large,
   empty,
-  json_syntax,       ///< Includes trailing garbage, BOM, NUL and bad numbers.
+  json_syntax,  ///< Includes trailing garbage, BOM, NUL and bad numbers.
   json_utf8,
   json_depth,
-  json_number,       ///< A number that no binary64 can hold, such as 1e400.
-  envelope,          ///< A required attribute is missing or has the wrong type or form.
+  json_number,  ///< A number that no binary64 can hold, such as 1e400.
+  envelope,     ///< A required attribute is missing or has the wrong type or form.
   attribute_size,
   content_type,
-  entries,           ///< Too many entries in a batch, or not an array.
-  topic,             ///< Reserved or invalid topic.
-  commit_failed,     ///< Accepted, but the journal could not store it.
+  entries,        ///< Too many entries in a batch, or not an array.
+  topic,          ///< Reserved or invalid topic.
+  commit_failed,  ///< Accepted, but the journal could not store it.
 };
 inline constexpr std::size_t refusal_count = static_cast<std::size_t>(Refusal::commit_failed) + 1;
 [[nodiscard]] std::string_view to_string(Refusal refusal) noexcept;
@@ -42,10 +42,10 @@ struct Rejection {
 };
 
 enum class Envelope : std::uint8_t {
-  api,                    ///< JSON object: part 5's shape, its aliases, or CloudEvents structured.
-  cloudevents,            ///< CloudEvents structured JSON only.
-  cloudevents_binary,     ///< Attributes beside the payload.
-  device,                 ///< Plain payload; the topic names the source.
+  api,                 ///< JSON object: part 5's shape, its aliases, or CloudEvents structured.
+  cloudevents,         ///< CloudEvents structured JSON only.
+  cloudevents_binary,  ///< Attributes beside the payload.
+  device,              ///< Plain payload; the topic names the source.
 };
 
 struct Field {
@@ -62,8 +62,8 @@ struct RawEvent {
   /// cloudevents_binary: attributes by name without prefix, decoded. Others: extension attributes
   /// (MQTT 5 user properties, client id...).
   std::span<const Field> attributes;
-  std::string_view traceparent;        ///< Of the hop; used when the event carries none.
-  std::optional<Level> level;          ///< Overrides the source's level.
+  std::string_view traceparent;  ///< Of the hop; used when the event carries none.
+  std::optional<Level> level;    ///< Overrides the source's level.
 };
 
 /// What became of an accepted event. Views point into the RawEvent's payload or the source table
@@ -92,8 +92,8 @@ class Intake {
  public:
   virtual ~Intake() = default;
 
-  /// False while the batch pool is exhausted: then protocols stop receiving, keep what they have and
-  /// go on after on_ready().
+  /// False while the batch pool is exhausted: then protocols stop receiving, keep what they have
+  /// and go on after on_ready().
   [[nodiscard]] virtual bool ready() noexcept = 0;
   /// Decodes one event into the open batch. On `capacity` nothing happened and the same call may be
   /// repeated later. Every accepted event's token comes back through AckSink::on_ack.

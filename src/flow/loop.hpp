@@ -71,12 +71,14 @@ class Loop {
   Loop(const Loop&) = delete;
   Loop& operator=(const Loop&) = delete;
 
-  // --- any thread ---------------------------------------------------------------------------------
+  // --- any thread
+  // ---------------------------------------------------------------------------------
   /// Delivers `message` on a later turn. Bounded by the pools that the messages' objects come from.
   void post(const Message& message) noexcept;
   void stop() noexcept;
 
-  // --- the loop's thread --------------------------------------------------------------------------
+  // --- the loop's thread
+  // --------------------------------------------------------------------------
   [[nodiscard]] io::Io& io() noexcept { return io_; }
   [[nodiscard]] const std::string& name() const noexcept { return name_; }
   /// Time of this turn: read once a turn, so that handlers of one turn agree and pay nothing.

@@ -45,8 +45,7 @@ std::optional<MemoryPlan> plan_memory(std::size_t memory_max, const ThreadPlan& 
   plan.connections_max = static_cast<std::uint32_t>(
       std::clamp<std::size_t>(pooled / 10 / connection_size / 2 / threads.reactors, 64, 65536));
   plan.io.streams_max = 2 * plan.connections_max + 256;
-  plan.connection_bytes =
-      std::size_t{threads.reactors} * plan.io.streams_max * connection_size;
+  plan.connection_bytes = std::size_t{threads.reactors} * plan.io.streams_max * connection_size;
 
   plan.batch_size = 256 * 1024;
   const std::size_t batch_cost = plan.batch_size + 4096 + batch_records_max * sizeof(AckToken);

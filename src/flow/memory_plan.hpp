@@ -26,12 +26,12 @@ struct ThreadPlan {
 [[nodiscard]] ThreadPlan plan_threads(std::uint32_t wanted, std::uint32_t processors) noexcept;
 
 struct MemoryPlan {
-  std::size_t process_bytes = 0;       ///< Code, libraries, stacks, rules: not pooled.
-  io::IoOptions io;                    ///< Of each thread that owns connections.
-  std::size_t receive_bytes = 0;       ///< Provided buffers of all reactors.
+  std::size_t process_bytes = 0;  ///< Code, libraries, stacks, rules: not pooled.
+  io::IoOptions io;               ///< Of each thread that owns connections.
+  std::size_t receive_bytes = 0;  ///< Provided buffers of all reactors.
   std::size_t batch_size = 0;
   std::size_t batch_count = 0;
-  std::size_t batch_bytes = 0;         ///< Blocks, acknowledgement tokens.
+  std::size_t batch_bytes = 0;  ///< Blocks, acknowledgement tokens.
   std::size_t notification_count = 0;
   std::size_t notification_bytes = 0;  ///< Fixed parts and kept string capacity.
   std::size_t body_bytes = 0;          ///< Rendered bodies together.

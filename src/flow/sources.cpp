@@ -100,8 +100,8 @@ Result<std::shared_ptr<const SourceTable>, std::string> SourceTable::build(
       filter += filter.empty() && pattern.levels.empty() ? "" : "/";
       if (is_capture(level)) {
         ++captures;
-        pattern.levels.push_back({std::string(level.substr(1, level.size() - 2)),
-                                  Level::Kind::capture});
+        pattern.levels.push_back(
+            {std::string(level.substr(1, level.size() - 2)), Level::Kind::capture});
         filter += '+';
       } else {
         const auto kind = level == "+"   ? Level::Kind::any_one

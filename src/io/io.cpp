@@ -62,8 +62,10 @@ std::string to_string(const Endpoint& endpoint) {
 
 std::string_view to_string(Backend backend) noexcept {
   switch (backend) {
-    case Backend::uring: return "io_uring";
-    case Backend::sim: return "sim";
+    case Backend::uring:
+      return "io_uring";
+    case Backend::sim:
+      return "sim";
   }
   return "unknown";
 }

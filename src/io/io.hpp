@@ -111,8 +111,8 @@ class Io {
   virtual ~Io() = default;
 
   // --- streams ---------------------------------------------------------------------------------
-  /// Listens (port 0 picks one; see local_endpoint). Accepting starts at once. `shared` lets several
-  /// threads' Ios listen on the same endpoint (SO_REUSEPORT).
+  /// Listens (port 0 picks one; see local_endpoint). Accepting starts at once. `shared` lets
+  /// several threads' Ios listen on the same endpoint (SO_REUSEPORT).
   virtual Result<ListenerId, Errno> listen(const Endpoint& endpoint, bool shared,
                                            AcceptHandler& handler) = 0;
   [[nodiscard]] virtual Endpoint local_endpoint(ListenerId listener) const = 0;
@@ -153,8 +153,8 @@ class Io {
   virtual Result<std::vector<std::string>, Errno> list(const std::string& directory) = 0;
   virtual Result<void, Errno> rename(const std::string& from, const std::string& to) = 0;
   virtual Result<void, Errno> remove(const std::string& path) = 0;
-  /// Takes an exclusive lock on `path` (created when missing), held until the Io is destroyed or the
-  /// process ends. EWOULDBLOCK when another process holds it.
+  /// Takes an exclusive lock on `path` (created when missing), held until the Io is destroyed or
+  /// the process ends. EWOULDBLOCK when another process holds it.
   virtual Result<void, Errno> lock(const std::string& path) = 0;
 
   // --- clocks and chance -------------------------------------------------------------------------
@@ -177,7 +177,7 @@ class Io {
 
 /// What Ios of one process share out of `memory_max`.
 struct IoOptions {
-  std::uint32_t receive_buffers = 64;          ///< Provided buffers a ring; power of two.
+  std::uint32_t receive_buffers = 64;         ///< Provided buffers a ring; power of two.
   std::uint32_t receive_buffer_size = 16384;  ///< Bytes each.
   std::uint32_t streams_max = 16384;          ///< Connections of one Io.
 };

@@ -51,15 +51,24 @@ class ValueReader {
 
   std::string read(const toml::node& node) {
     switch (spec_.type) {
-      case OptionType::boolean: return boolean(node);
-      case OptionType::integer: return integer(node);
-      case OptionType::duration_ms: return scaled(node, parse_duration_ms, "a duration such as \"1m30s\"");
-      case OptionType::bytes: return scaled(node, parse_bytes, "a size such as \"64KiB\"");
-      case OptionType::text: return text(node);
-      case OptionType::secret: return secret(node);
-      case OptionType::text_list: return text_list(node);
-      case OptionType::choice: return choice(node);
-      case OptionType::json: return json(node);
+      case OptionType::boolean:
+        return boolean(node);
+      case OptionType::integer:
+        return integer(node);
+      case OptionType::duration_ms:
+        return scaled(node, parse_duration_ms, "a duration such as \"1m30s\"");
+      case OptionType::bytes:
+        return scaled(node, parse_bytes, "a size such as \"64KiB\"");
+      case OptionType::text:
+        return text(node);
+      case OptionType::secret:
+        return secret(node);
+      case OptionType::text_list:
+        return text_list(node);
+      case OptionType::choice:
+        return choice(node);
+      case OptionType::json:
+        return json(node);
     }
     return "unknown option type";
   }

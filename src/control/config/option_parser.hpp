@@ -24,8 +24,9 @@ struct ParseContext {
 
 /// Reads every option of `specs` from `table` (null = all fallbacks) below the key path `path`.
 /// Keys that neither `specs` nor `also_allowed` name are reported, with the nearest known key.
-[[nodiscard]] OptionValues parse_options(const toml::table* table, std::span<const OptionSpec> specs,
-                                         const std::string& path, const ParseContext& context,
+[[nodiscard]] OptionValues parse_options(const toml::table* table,
+                                         std::span<const OptionSpec> specs, const std::string& path,
+                                         const ParseContext& context,
                                          std::span<const OptionSpec> also_allowed = {});
 
 /// A TOML value as compact JSON text.

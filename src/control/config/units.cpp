@@ -14,12 +14,18 @@ struct Unit {
   std::int64_t factor;
 };
 // Largest first, so that formatting finds the shortest form.
-constexpr std::array duration_units{Unit{"d", 86'400'000}, Unit{"h", 3'600'000},
-                                    Unit{"m", 60'000}, Unit{"s", 1'000}, Unit{"ms", 1}};
-constexpr std::array byte_units{
-    Unit{"TiB", 1LL << 40}, Unit{"GiB", 1LL << 30}, Unit{"MiB", 1LL << 20}, Unit{"KiB", 1LL << 10},
-    Unit{"TB", 1'000'000'000'000}, Unit{"GB", 1'000'000'000}, Unit{"MB", 1'000'000},
-    Unit{"kB", 1'000}, Unit{"KB", 1'000}, Unit{"B", 1}};
+constexpr std::array duration_units{Unit{"d", 86'400'000}, Unit{"h", 3'600'000}, Unit{"m", 60'000},
+                                    Unit{"s", 1'000}, Unit{"ms", 1}};
+constexpr std::array byte_units{Unit{"TiB", 1LL << 40},
+                                Unit{"GiB", 1LL << 30},
+                                Unit{"MiB", 1LL << 20},
+                                Unit{"KiB", 1LL << 10},
+                                Unit{"TB", 1'000'000'000'000},
+                                Unit{"GB", 1'000'000'000},
+                                Unit{"MB", 1'000'000},
+                                Unit{"kB", 1'000},
+                                Unit{"KB", 1'000},
+                                Unit{"B", 1}};
 
 std::optional<std::int64_t> take_number(std::string_view& text) {
   std::int64_t number = 0;

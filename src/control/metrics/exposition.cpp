@@ -96,8 +96,7 @@ std::string Exposition::text() const {
         fmt::format_to(line, "{}_bucket{{{}{}le=\"{:g}\"}} {}\n", name, labels, comma, limit,
                        series.cumulative[i]);
       }
-      fmt::format_to(line, "{}_bucket{{{}{}le=\"+Inf\"}} {}\n", name, labels, comma,
-                     series.count);
+      fmt::format_to(line, "{}_bucket{{{}{}le=\"+Inf\"}} {}\n", name, labels, comma, series.count);
       fmt::format_to(line, "{}_sum{} {:.9g}\n{}_count{} {}\n", name, braces(labels),
                      series.sum_seconds, name, braces(labels), series.count);
     }

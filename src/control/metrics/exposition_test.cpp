@@ -30,8 +30,8 @@ TEST(Exposition, LabelValuesAreEscaped) {
 
 TEST(Exposition, HistogramBucketsAreCumulativeAndComplete) {
   Histogram h;
-  h.record(1'000);            // 1 us
-  h.record(2'000'000);        // 2 ms
+  h.record(1'000);              // 1 us
+  h.record(2'000'000);          // 2 ms
   h.record(1'000'000'000'000);  // 1000 s: only in +Inf
   Exposition e;
   e.histogram("t_seconds", "h", {}, h);

@@ -15,6 +15,8 @@
 #include "base/log.hpp"
 #include "flow/hub.hpp"
 #include "flow/loop.hpp"
+#include "io/dns/resolver.hpp"
+#include "io/egress/policy.hpp"
 
 namespace tocsin::deliver {
 
@@ -22,9 +24,13 @@ namespace tocsin::deliver {
 struct ChannelContext {
   flow::Loop& loop;
   Log log;
-  std::string name;             ///< Of the configured channel.
+  std::string name;                    ///< Of the configured channel.
   flow::SubscriberHub* hub = nullptr;  ///< Null when there is no MQTT listener.
-  std::function<void(std::string_view)> print;  ///< Writes one text to standard output.
+  io::Resolver* resolver = nullptr;
+  const io::EgressPolicy* egress =
+      nullptr;  ///< Where connections may go. Never null in the engine.
+  /// Writes one text to standard output without waiting for it; false when its buffer is full.
+  std::function<bool(std::string_view)> print{};
 };
 
 using ChannelFactory = Result<std::unique_ptr<Channel>, std::string> (*)(
