@@ -1,0 +1,37 @@
+#pragma once
+// Standard output on a thread of its own: whoever reads it may stall, the loops may not.
+
+#include <condition_variable>
+#include <cstddef>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <thread>
+
+namespace tocsin::app {
+
+class Printer {
+ public:
+  /// `fd` is borrowed. At most `size_max` bytes wait.
+  Printer(int fd, std::size_t size_max);
+  Printer(const Printer&) = delete;
+  Printer& operator=(const Printer&) = delete;
+  /// Writes what still waits, unless the reader has stalled.
+  ~Printer();
+
+  /// Any thread; never waits for the reader. False when the buffer is full: nothing was taken.
+  [[nodiscard]] bool print(std::string_view text);
+
+ private:
+  void run();
+
+  int fd_;
+  std::size_t size_max_;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::string waiting_;
+  bool stop_ = false;
+  std::thread thread_;
+};
+
+}  // namespace tocsin::app
