@@ -68,7 +68,9 @@ void Ring::claim() {
   if (claimed_) return;
   claimed_ = true;
   owner_ = std::this_thread::get_id();
-  [[maybe_unused]] const int result = io_uring_enable_rings(ring_.get());
+  // io_uring_enable_rings() by hand: the shared library of liburing 2.3 does not export it.
+  [[maybe_unused]] const int result = io_uring_register(static_cast<unsigned>(ring_->ring_fd),
+                                                        IORING_REGISTER_ENABLE_RINGS, nullptr, 0);
   assert(result == 0);
   // Saves the look-up of the descriptor at each entry; merely slower when refused.
   io_uring_register_ring_fd(ring_.get());
