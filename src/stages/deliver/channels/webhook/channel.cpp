@@ -77,8 +77,8 @@ class WebhookChannel final : public Channel, WebhookConnection::Owner, flow::Rec
         plain_http_(options.flag("plain_http")),
         connections_max_(static_cast<std::size_t>(options.number("connections_max"))),
         tls_(std::move(tls)),
-        settings_{.attempt_timeout = std::chrono::milliseconds(options.number("attempt_timeout")),
-                  .idle_timeout = std::chrono::milliseconds(options.number("idle_timeout")),
+        settings_{.attempt_timeout = std::chrono::milliseconds(options.number("attempt_timeout_ms")),
+                  .idle_timeout = std::chrono::milliseconds(options.number("idle_timeout_ms")),
                   .egress = context.egress,
                   .tls = tls_.get()},
         validator_(json_capacity) {}

@@ -1,0 +1,167 @@
+#include "app/worker.hpp"
+
+#include <algorithm>
+
+#include "base/hash.hpp"
+
+namespace tocsin::app {
+namespace {
+
+// Records looked at in one turn: with one thread the sockets wait for them (about 0.3 ms).
+constexpr std::uint32_t records_per_turn = 1024;
+// Deliver gives notifications back within a turn or two; nobody signals that.
+constexpr Duration stall_pause = std::chrono::milliseconds(1);
+
+}  // namespace
+
+Worker::Worker(flow::Loop& loop, Shard shard, flow::NotificationPool& pool,
+               std::vector<DeliverTarget> targets, Snapshot snapshot, std::size_t payload_max)
+    : loop_(loop),
+      shard_(shard),
+      pool_(pool),
+      targets_(std::move(targets)),
+      snapshot_(std::move(snapshot)),
+      matcher_(snapshot_->rules, payload_max),
+      router_(snapshot_->routes),
+      renderer_(snapshot_->templates),
+      created_(targets_.size()) {
+  loop_.add_ticker(*this);
+}
+
+Worker::~Worker() {
+  loop_.remove_ticker(*this);
+  for (flow::Batch* batch : batches_) batch->release();
+}
+
+void Worker::on_message(const flow::Message& message) noexcept {
+  if (message.kind == message_batch) {
+    batches_.push_back(static_cast<flow::Batch*>(message.object));
+    return;
+  }
+  const std::unique_ptr<Snapshot> snapshot(static_cast<Snapshot*>(message.object));
+  next_snapshot_ = std::move(*snapshot);
+}
+
+MonoTime Worker::on_tick(MonoTime now) noexcept {
+  std::uint32_t budget = records_per_turn;
+  while (!batches_.empty() && budget > 0) {
+    flow::Batch& batch = *batches_.front();
+    if (!work(batch, budget)) {
+      post_created();
+      if (budget == 0) break;
+      stalls_.add();
+      return now + stall_pause;
+    }
+    batches_.pop_front();
+    post_created();
+    finish(batch);
+  }
+  return batches_.empty() ? MonoTime::max() : now;
+}
+
+bool Worker::work(flow::Batch& batch, std::uint32_t& budget) {
+  const flow::BlockView block = batch.view();
+  auto& range = *static_cast<flow::SettlementRange*>(batch.settlement);
+  for (; record_ < block.size(); ++record_) {
+    if (budget == 0) return false;
+    const RecordView record = block.record(record_);
+    if (record.header().partition_hash % shard_.count != shard_.index) continue;
+    if (!matched_) {
+      // Between two records: what was matched by the old rules is routed by them.
+      if (next_snapshot_) {
+        snapshot_ = std::move(next_snapshot_);
+        next_snapshot_ = nullptr;
+        matcher_.adopt(snapshot_->rules);
+        router_.adopt(snapshot_->routes);
+        renderer_.adopt(snapshot_->templates);
+      }
+      --budget;
+      events_.add();
+      matcher_.match(record, rules_);
+      matched_ = true;
+      rule_at_ = 0;
+    }
+    if (!route_matches(record, range)) return false;
+    matched_ = false;
+  }
+  record_ = 0;
+  return true;
+}
+
+bool Worker::route_matches(const RecordView& record, flow::SettlementRange& range) {
+  for (; rule_at_ < rules_.size(); ++rule_at_) {
+    if (!routed_) {
+      router_.route(record, matcher_.document(), rules_[rule_at_], routes_);
+      routed_ = true;
+      target_at_ = 0;
+    }
+    for (; target_at_ < routes_.size(); ++target_at_) {
+      if (!emit(record, rules_[rule_at_], routes_[target_at_], range)) return false;
+    }
+    routed_ = false;
+  }
+  return true;
+}
+
+bool Worker::emit(const RecordView& record, std::uint32_t rule, const route::Target& target,
+                  flow::SettlementRange& range) {
+  flow::Notification* const notification = pool_.acquire();
+  if (notification == nullptr) return false;
+  router_.fill(record, rule, target, *notification);
+  renderer_.render(rule, record, matcher_.document(), notification->priority,
+                   notification->severity, notification->subject, notification->body);
+  if (!pool_.charge(notification->body.size())) {
+    pool_.release(notification);
+    return false;
+  }
+  notification->created = loop_.now();
+  notification->range = &range;
+  range.retain();
+  const std::size_t home = hash64(notification->channel) % targets_.size();
+  notification->next = created_[home];
+  created_[home] = notification;
+  notifications_.add();
+  return true;
+}
+
+void Worker::post_created() {
+  for (std::size_t i = 0; i < created_.size(); ++i) {
+    // Pushed in front as they came: turn the list round, so that deliver sees them in order.
+    flow::Notification* ordered = nullptr;
+    for (flow::Notification* n = created_[i]; n != nullptr;) {
+      flow::Notification* const next = n->next;
+      n->next = ordered;
+      ordered = n;
+      n = next;
+    }
+    created_[i] = nullptr;
+    if (ordered != nullptr) {
+      targets_[i].loop->post(
+          {.to = targets_[i].receiver, .kind = targets_[i].kind, .arg = 0, .object = ordered});
+    }
+  }
+}
+
+void Worker::finish(flow::Batch& batch) {
+  const Duration age = loop_.io().now() - batch.sealed_at;
+  match_latency_.record(static_cast<std::uint64_t>(std::max<Duration::rep>(age.count(), 0)));
+  static_cast<flow::SettlementRange*>(batch.settlement)->settle();
+  batch.release();
+}
+
+void Worker::describe(MetricSink& sink) const {
+  sink.counter("tocsin_worker_events_total", "Events that a worker has taken through the rules.",
+               {}, events_.get());
+  sink.counter("tocsin_worker_notifications_total", "Notifications rendered and handed to deliver.",
+               {}, notifications_.get());
+  sink.counter("tocsin_worker_stalls_total",
+               "Times a worker waited because too many notifications were under way.", {},
+               stalls_.get());
+  sink.histogram("tocsin_stage_seconds", "Time from a batch's sealing to the end of a stage.",
+                 {{"stage", "match"}}, match_latency_);
+  matcher_.describe(sink);
+  router_.describe(sink);
+  renderer_.describe(sink);
+}
+
+}  // namespace tocsin::app

@@ -1,0 +1,153 @@
+#include <pthread.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <cstdio>
+#include <thread>
+
+#include <fmt/format.h>
+
+#include "app/engine.hpp"
+#include "app/printer.hpp"
+#include "cli/command.hpp"
+#include "control/config/units.hpp"
+#include "io/uring/uring_io.hpp"
+
+namespace tocsin::cli {
+namespace {
+
+constexpr std::size_t print_buffer_bytes = std::size_t{1} << 20U;
+
+struct RunArguments {
+  std::string config_path;
+  std::string data;
+};
+
+Result<config::EngineConfig, int> load_config(const RunArguments& arguments) {
+  auto config = arguments.config_path.empty()
+                    ? config::parse(config::embedded_defaults(), "embedded defaults")
+                    : config::load(arguments.config_path);
+  if (!config) {
+    for (const auto& problem : config.error()) {
+      fmt::print(stderr, "{}\n", config::to_string(problem));
+    }
+    return Unexpected{static_cast<int>(exit_usage)};
+  }
+  if (!arguments.data.empty()) config->server.set_text("data", arguments.data);
+  return std::move(*config);
+}
+
+sigset_t block_signals() {
+  // Blocked before any thread exists, so that all inherit it and only this one receives them.
+  sigset_t set;
+  sigemptyset(&set);
+  for (const int signal : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&set, signal);
+  pthread_sigmask(SIG_BLOCK, &set, nullptr);
+  return set;
+}
+
+std::string endpoints_text(const std::vector<io::Endpoint>& endpoints) {
+  std::string text;
+  for (const io::Endpoint& endpoint : endpoints) {
+    if (!text.empty()) text += ", ";
+    text += io::to_string(endpoint);
+  }
+  return text.empty() ? "off" : text;
+}
+
+std::string first_lines(const app::Engine& engine, const app::Listening& listening,
+                        const config::EngineConfig& config) {
+  std::string text = fmt::format(
+      "tocsin {}\n  HTTP    {}\n  MQTT    {}\n  data    {}\n  memory  at most {}, {} thread{}\n",
+      TOCSIN_VERSION, endpoints_text(listening.http), endpoints_text(listening.mqtt),
+      config.server.text("data"),
+      config::format_bytes(static_cast<std::int64_t>(engine.memory().total_bytes >> 20U << 20U)),
+      engine.threads().threads(), engine.threads().threads() == 1 ? "" : "s");
+  if (!listening.mqtt.empty()) {
+    text += fmt::format(
+        "Try:\n  mosquitto_pub -h 127.0.0.1 -p {} -q 1 -t devices/boiler-7/telemetry "
+        "-m '{{\"temperature\":93.5}}'\n",
+        listening.mqtt.front().port);
+  }
+  if (!listening.http.empty()) {
+    text += fmt::format(
+        "  curl -s http://127.0.0.1:{}/api/events -H 'Content-Type: application/json' "
+        "-d '{{\"event\":\"order_created\",\"payload\":{{\"order_id\":444,\"customer_email\":"
+        "\"john@example.com\",\"total\":99.99}}}}'\n",
+        listening.http.front().port);
+  }
+  return text;
+}
+
+void reload(app::Engine& engine, const RunArguments& arguments, const Log& log) {
+  if (arguments.config_path.empty()) {
+    log->info("reload: nothing to do, running on embedded defaults");
+    return;
+  }
+  auto config = config::load(arguments.config_path);
+  if (!config) {
+    for (const auto& problem : config.error()) log->error("{}", config::to_string(problem));
+    log->error("reload refused; the old configuration runs on");
+    return;
+  }
+  if (auto done = engine.reload(*config); !done) {
+    log->error("reload refused: {}; the old configuration runs on", done.error());
+    return;
+  }
+  log->info("reloaded {}", arguments.config_path);
+}
+
+int run(const RunArguments& arguments) {
+  const sigset_t signals = block_signals();
+  auto config = load_config(arguments);
+  if (!config) return config.error();
+  const Log log = make_log(config->server.text("log_level"));
+  auto resolver = io::make_resolver({});
+  if (!resolver) {
+    fmt::print(stderr, "{}\n", resolver.error());
+    return exit_failed;
+  }
+  app::Printer printer(STDOUT_FILENO, print_buffer_bytes);
+  app::Environment environment{.make_io = io::make_uring_io,
+                               .resolver = std::move(*resolver),
+                               .log = log,
+                               .print = [&](std::string_view t) { return printer.print(t); },
+                               .processors = std::max(1U, std::thread::hardware_concurrency())};
+  auto engine = app::Engine::create(*config, std::move(environment));
+  if (!engine) {
+    fmt::print(stderr, "{}\n", engine.error());
+    return exit_failed;
+  }
+  const auto listening = (*engine)->start();
+  if (!listening) {
+    fmt::print(stderr, "{}\n", listening.error());
+    return exit_failed;
+  }
+  [[maybe_unused]] const bool shown =
+      printer.print(first_lines(**engine, *listening, *config));
+  for (;;) {
+    int signal = 0;
+    sigwait(&signals, &signal);
+    if (signal != SIGHUP) break;
+    reload(**engine, arguments, log);
+  }
+  log->info("draining");
+  const auto timeout = std::chrono::milliseconds(config->server.number("drain_timeout_ms"));
+  if (!(*engine)->drain(timeout)) {
+    log->warn("not everything ended in time; what is unfinished begins again at the next start");
+  }
+  return exit_ok;
+}
+
+}  // namespace
+
+void add_run(CLI::App& app, int& status) {
+  CLI::App* command = app.add_subcommand("run", "Run the engine");
+  auto arguments = std::make_shared<RunArguments>();
+  command->add_option("--config", arguments->config_path,
+                      "Configuration (TOML); embedded defaults when not given");
+  command->add_option("--data", arguments->data, "Data directory; overrides the configuration");
+  command->callback([&status, arguments] { status = run(*arguments); });
+}
+
+}  // namespace tocsin::cli

@@ -1,0 +1,226 @@
+#include "control/config/config.hpp"
+
+#include <algorithm>
+#include <array>
+#include <fstream>
+#include <set>
+#include <span>
+#include <sstream>
+
+#include <fmt/format.h>
+
+#include "control/config/option_parser.hpp"
+#include "control/config/options.hpp"
+#include "control/config/semantic_check.hpp"
+#include "stages/deliver/channel_type.hpp"
+#include "stages/deliver/options.hpp"
+#include "stages/ingress/http/options.hpp"
+#include "stages/ingress/mqtt/options.hpp"
+#include "stages/ingress/subscription/options.hpp"
+#include "stages/journal/options.hpp"
+#include "stages/ledger/options.hpp"
+
+namespace tocsin::config {
+namespace {
+
+constexpr std::array severity_names{"info", "warning", "error", "critical"};
+constexpr std::array priority_names{"low", "normal", "high", "urgent"};
+
+template <class Enum, std::size_t n>
+std::optional<Enum> to_enum(const std::array<const char*, n>& names, std::string_view text) {
+  const auto it = std::ranges::find(names, text);
+  if (it == names.end()) return std::nullopt;
+  return static_cast<Enum>(it - names.begin());
+}
+
+flow::SourceConfig make_source(const OptionValues& v, flow::Origin origin) {
+  flow::SourceConfig source;
+  source.name = v.text("name");
+  source.topic = v.text("topic");
+  source.type = v.text("type");
+  source.description = v.text("description");
+  source.level = v.text("level") == "accepted" ? Level::accepted : Level::stored;
+  source.priority =
+      to_enum<Priority>(priority_names, v.text("priority")).value_or(Priority::normal);
+  source.severity = to_enum<Severity>(severity_names, v.text("severity")).value_or(Severity::info);
+  source.active = v.flag("active");
+  source.origin = std::move(origin);
+  return source;
+}
+
+flow::RuleConfig make_rule(const OptionValues& v, flow::Origin origin) {
+  flow::RuleConfig rule;
+  rule.name = v.text("name");
+  rule.source = v.text("source");
+  rule.pattern = v.text("pattern");
+  rule.channel = v.text("channel");
+  rule.subject = v.text("subject");
+  rule.body = v.text("body");
+  rule.recipients = v.list("recipients");
+  rule.recipient_field = v.text("recipient_field");
+  rule.priority = to_enum<Priority>(priority_names, v.text("priority"));
+  rule.severity = to_enum<Severity>(severity_names, v.text("severity"));
+  rule.active = v.flag("active");
+  rule.origin = std::move(origin);
+  return rule;
+}
+
+const deliver::ChannelType* find_type(std::string_view name) {
+  for (const deliver::ChannelType* type : deliver::channel_types()) {
+    if (type->name == name) return type;
+  }
+  return nullptr;
+}
+
+std::string type_names() {
+  std::string names;
+  for (const deliver::ChannelType* type : deliver::channel_types()) {
+    names += names.empty() ? "" : ", ";
+    names += type->name;
+  }
+  return names;
+}
+
+// Runs `read` over every table of an array of tables.
+template <class Read>
+void each_table(const toml::table& root, std::string_view key, const ParseContext& context,
+                Read read) {
+  const toml::node* node = root.get(key);
+  if (node == nullptr) return;
+  const toml::array* tables = node->as_array();
+  if (tables == nullptr || !tables->is_homogeneous(toml::node_type::table)) {
+    context.report(line_of(*node), std::string(key), fmt::format("write it as [[{}]]", key));
+    return;
+  }
+  std::set<std::string> names;
+  for (std::size_t i = 0; i < tables->size(); ++i) {
+    const toml::table& table = *(*tables)[i].as_table();
+    const std::string path = fmt::format("{}[{}]", key, i);
+    const auto name = table["name"].value_exact<std::string>();
+    if (name && !names.insert(*name).second) {
+      context.report(line_of(table), path + ".name", fmt::format("\"{}\" is used twice", *name));
+    }
+    read(table, path, flow::Origin{context.file, line_of(table)});
+  }
+}
+
+std::optional<flow::ChannelConfig> read_channel(const toml::table& table, const std::string& path,
+                                                flow::Origin origin, const ParseContext& context) {
+  const auto type_name = table["type"].value_exact<std::string>();
+  const deliver::ChannelType* type = type_name ? find_type(*type_name) : nullptr;
+  if (type == nullptr) {
+    context.report(line_of(table), path + ".type", "must be one of " + type_names());
+    return std::nullopt;
+  }
+  // One TOML table holds three option tables: the channel's own, delivery's and the type's.
+  std::vector<OptionSpec> rest(channel_options.begin(), channel_options.end());
+  rest.insert(rest.end(), deliver::delivery_options.begin(), deliver::delivery_options.end());
+  std::vector<OptionSpec> others(channel_options.begin(), channel_options.end());
+  others.insert(others.end(), type->options.begin(), type->options.end());
+  std::vector<OptionSpec> known(rest);
+  known.insert(known.end(), type->options.begin(), type->options.end());
+  flow::ChannelConfig channel;
+  channel.type = *type_name;
+  channel.name = parse_options(&table, channel_options, path, context, known).text("name");
+  channel.delivery = parse_options(&table, deliver::delivery_options, path, context, others);
+  channel.options = parse_options(&table, type->options, path, context, rest);
+  channel.origin = std::move(origin);
+  return channel;
+}
+
+void check_sections(const toml::table& root, const ParseContext& context) {
+  constexpr std::array known{"server", "http",    "mqtt", "journal",
+                             "source", "channel", "rule", "subscription"};
+  for (const auto& [key, node] : root) {
+    if (std::ranges::find(known, key.str()) == known.end()) {
+      context.report(line_of(node), std::string(key.str()), "is not a section");
+    }
+  }
+}
+
+const toml::table* section(const toml::table& root, std::string_view key,
+                           const ParseContext& context) {
+  const toml::node* node = root.get(key);
+  if (node == nullptr) return nullptr;
+  if (node->as_table() == nullptr) {
+    context.report(line_of(*node), std::string(key), fmt::format("write it as [{}]", key));
+  }
+  return node->as_table();
+}
+
+std::vector<OptionSpec> journal_section_options() {
+  std::vector<OptionSpec> specs(journal::options_table.begin(), journal::options_table.end());
+  specs.insert(specs.end(), ledger::options_table.begin(), ledger::options_table.end());
+  return specs;
+}
+
+EngineConfig read(const toml::table& root, const ParseContext& context) {
+  check_sections(root, context);
+  EngineConfig config;
+  const auto values = [&](std::string_view key, std::span<const OptionSpec> specs) {
+    return parse_options(section(root, key, context), specs, std::string(key), context);
+  };
+  config.server = values("server", server_options);
+  config.http = values("http", ingress::http_options);
+  config.mqtt = values("mqtt", ingress::mqtt_options);
+  config.journal = values("journal", journal_section_options());
+  each_table(root, "source", context, [&](const auto& table, const auto& path, auto origin) {
+    config.sources.push_back(
+        make_source(parse_options(&table, source_options, path, context), std::move(origin)));
+  });
+  each_table(root, "channel", context, [&](const auto& table, const auto& path, auto origin) {
+    auto channel = read_channel(table, path, std::move(origin), context);
+    if (channel) config.channels.push_back(std::move(*channel));
+  });
+  each_table(root, "rule", context, [&](const auto& table, const auto& path, auto origin) {
+    config.rules.push_back(
+        make_rule(parse_options(&table, rule_options, path, context), std::move(origin)));
+  });
+  each_table(root, "subscription", context, [&](const auto& table, const auto& path, auto origin) {
+    flow::SubscriptionConfig subscription;
+    subscription.name =
+        parse_options(&table, subscription_name_options, path, context,
+                      ingress::subscription_options)
+            .text("name");
+    subscription.options = parse_options(&table, ingress::subscription_options, path, context,
+                                         subscription_name_options);
+    subscription.origin = std::move(origin);
+    config.subscriptions.push_back(std::move(subscription));
+  });
+  return config;
+}
+
+}  // namespace
+
+Result<EngineConfig, Diagnostics> parse(std::string_view text, const std::string& name) {
+  Diagnostics diagnostics;
+  const ParseContext context{name, diagnostics};
+  const toml::parse_result parsed = toml::parse(text, name);
+  if (!parsed) {
+    const toml::parse_error& error = parsed.error();
+    context.report(error.source().begin.line, "", std::string(error.description()));
+    return Unexpected{std::move(diagnostics)};
+  }
+  EngineConfig config = read(parsed.table(), context);
+  // What the tables cannot say is only worth checking once they are right.
+  if (diagnostics.empty()) check_semantics(config, name, diagnostics);
+  if (!diagnostics.empty()) return Unexpected{std::move(diagnostics)};
+  return config;
+}
+
+Result<EngineConfig, Diagnostics> load(const std::string& path) {
+  constexpr std::size_t size_max = std::size_t{16} << 20U;
+  std::ifstream stream(path, std::ios::binary);
+  std::stringstream content;
+  if (stream) content << stream.rdbuf();
+  if (!stream || content.fail()) {
+    return Unexpected{Diagnostics{{path, 0, "", "cannot be read"}}};
+  }
+  const std::string text = content.str();
+  if (text.size() > size_max) {
+    return Unexpected{Diagnostics{{path, 0, "", "is larger than 16 MiB"}}};
+  }
+  return parse(text, path);
+}
+
+}  // namespace tocsin::config
