@@ -1,0 +1,304 @@
+// Builds the engine's parts, in the order in which they depend on each other.
+
+#include <cerrno>
+#include <system_error>
+
+#include <fmt/format.h>
+
+#include "app/parts.hpp"
+#include "base/hash.hpp"
+#include "control/config/units.hpp"
+
+namespace tocsin::app {
+namespace {
+
+std::string errno_text(io::Errno error) {
+  return std::error_code(error, std::generic_category()).message();
+}
+
+std::uint64_t random_seed(io::Io& io) {
+  std::uint64_t seed = 0;
+  io.random(std::as_writable_bytes(std::span{&seed, 1}));
+  return seed;
+}
+
+Result<io::EgressPolicy, std::string> egress_policy(const std::vector<std::string>& allowed) {
+  std::vector<io::Network> networks;
+  for (const std::string& text : allowed) {
+    const auto network = io::parse_network(text);
+    if (!network) return Unexpected{fmt::format("egress_allow: \"{}\" is not a network", text)};
+    networks.push_back(*network);
+  }
+  return io::EgressPolicy(std::move(networks));
+}
+
+}  // namespace
+
+Result<void, std::string> Engine::Parts::build() {
+  using Step = Result<void, std::string> (Parts::*)();
+  for (const Step step : {&Parts::plan, &Parts::make_loops, &Parts::prepare_data, &Parts::compile}) {
+    if (auto done = (this->*step)(); !done) return done;
+  }
+  router = std::make_unique<api::StatusRouter>(api::StatusSources{
+      .metrics =
+          [this] {
+            metrics::Exposition exposition;
+            describe(exposition);
+            return exposition.text();
+          },
+      .readiness = [this] { return readiness(); }});
+  for (std::uint32_t i = 0; i < thread_plan.reactors; ++i) {
+    if (auto made = make_reactor(i); !made) return made;
+  }
+  make_workers();
+  make_journal();
+  if (auto applied = apply_channels(config.channels); !applied) return applied;
+  if (auto made = make_subscriptions(); !made) return made;
+  std::vector<flow::BatchPool::Waiter*> waiters;
+  for (Reactor& reactor : reactors) waiters.push_back(&reactor.decode->batches());
+  batches->set_waiters(std::move(waiters));
+  collect_metric_sources();
+
+  if (auto recovered = ledger->recover(); !recovered) return recovered;
+  if (auto recovered = journal->recover(); !recovered) return Unexpected{recovered.error()};
+  return {};
+}
+
+Result<void, std::string> Engine::Parts::plan() {
+  thread_plan = flow::plan_threads(static_cast<std::uint32_t>(config.server.number("threads")),
+                                   environment.processors);
+  const auto memory_max = static_cast<std::size_t>(config.server.number("memory_max"));
+  const auto planned = flow::plan_memory(memory_max, thread_plan);
+  if (!planned) {
+    return Unexpected{fmt::format("memory_max of {} is too small for {} threads",
+                                  config::format_bytes(static_cast<std::int64_t>(memory_max)),
+                                  thread_plan.threads())};
+  }
+  memory = *planned;
+  auto policy = egress_policy(config.server.list("egress_allow"));
+  if (!policy) return Unexpected{policy.error()};
+  egress = std::move(*policy);
+  batches = std::make_unique<flow::BatchPool>(memory.batch_count, memory.batch_size);
+  notifications = std::make_unique<flow::NotificationPool>(memory.notification_count);
+  notifications->set_body_budget(memory.body_bytes);
+  return {};
+}
+
+Result<void, std::string> Engine::Parts::make_loops() {
+  const auto add = [&](const std::string& name,
+                       const io::IoOptions& options) -> Result<flow::Loop*, std::string> {
+    auto made = environment.make_io(options);
+    if (!made) return Unexpected{made.error()};
+    return &threads.add(std::move(*made), name);
+  };
+  // Loops without sockets need no receive buffers to speak of.
+  const io::IoOptions plain{.receive_buffers = 2, .receive_buffer_size = 4096, .streams_max = 16};
+  for (std::uint32_t i = 0; i < thread_plan.reactors; ++i) {
+    auto loop = add(thread_plan.separate ? fmt::format("reactor-{}", i) : "tocsin", memory.io);
+    if (!loop) return Unexpected{loop.error()};
+    reactors.emplace_back().loop = *loop;
+  }
+  if (!thread_plan.separate) {
+    journal_loop = reactors.front().loop;
+    worker_loops = {journal_loop};
+    return {};
+  }
+  auto loop = add("journal", plain);
+  if (!loop) return Unexpected{loop.error()};
+  journal_loop = *loop;
+  for (std::uint32_t i = 0; i < thread_plan.workers; ++i) {
+    auto worker_loop = add(fmt::format("worker-{}", i), plain);
+    if (!worker_loop) return Unexpected{worker_loop.error()};
+    worker_loops.push_back(*worker_loop);
+  }
+  return {};
+}
+
+Result<void, std::string> Engine::Parts::prepare_data() {
+  const std::string& data = config.server.text("data");
+  io::Io& io = journal_loop->io();
+  if (auto made = io.make_directories(data); !made) {
+    return Unexpected{
+        fmt::format("cannot create the data directory {}: {}", data, errno_text(made.error()))};
+  }
+  if (auto locked = io.lock(data + "/lock"); !locked) {
+    if (locked.error() == EWOULDBLOCK) {
+      return Unexpected{
+          fmt::format("the data directory {} is in use by another Tocsin process", data)};
+    }
+    return Unexpected{
+        fmt::format("cannot write to the data directory {}: {}", data, errno_text(locked.error()))};
+  }
+  seed = random_seed(io);
+  return {};
+}
+
+Result<void, std::string> Engine::Parts::compile() {
+  auto table = flow::SourceTable::build(config.sources);
+  if (!table) return Unexpected{table.error()};
+  sources = *table;
+  auto compiled = RuleSnapshot::compile(config.rules, seed);
+  if (!compiled) return Unexpected{compiled.error()};
+  snapshot = *compiled;
+  return {};
+}
+
+Result<void, std::string> Engine::Parts::make_reactor(std::uint32_t index) {
+  Reactor& reactor = reactors[index];
+  if (sessions == nullptr) {
+    sessions = std::make_unique<ingress::SessionDirectory>();
+    auto options = ingress::MqttOptions::from(config.mqtt);
+    hub = std::make_unique<ingress::MqttHub>(
+        std::min(options.notifications_bytes_max, memory.output_bytes / 2));
+  }
+  auto http = ingress::HttpOptions::from(config.http);
+  http.connections_max = std::min(http.connections_max, memory.connections_max);
+  http.carry_bytes_max = std::min(http.carry_bytes_max, memory.carry_bytes);
+  auto mqtt = ingress::MqttOptions::from(config.mqtt);
+  if (const auto problem = mqtt.check(batches->payload_max()); !problem.empty()) {
+    return Unexpected{"mqtt: " + problem};
+  }
+  mqtt = mqtt.share(thread_plan.reactors);
+  mqtt.connections_max = std::min(mqtt.connections_max, memory.connections_max);
+  mqtt.carry_bytes_max = std::min(mqtt.carry_bytes_max, memory.carry_bytes);
+
+  reactor.decode = std::make_unique<decode::DecodeStage>(
+      *reactor.loop, *batches, gate, sources,
+      decode::Settings{
+          .reactor = index,
+          .event_size_max = static_cast<std::size_t>(config.server.number("event_size_max")),
+          .body_size_max = http.body_size_max},
+      environment.log);
+  reactor.http = std::make_unique<ingress::HttpServer>(*reactor.loop, *reactor.decode, http,
+                                                       environment.log, *router);
+  reactor.mqtt =
+      std::make_unique<ingress::MqttServer>(*reactor.loop, *reactor.decode, mqtt, environment.log,
+                                            *sessions, hub.get());
+  hub->add(*reactor.mqtt);
+  return {};
+}
+
+void Engine::Parts::make_workers() {
+  const std::string& data = config.server.text("data");
+  ledger = std::make_unique<ledger::LedgerStage>(
+      *journal_loop, data, ledger::Options::from(config.journal),
+      memory.batch_count + memory.notification_count, environment.log);
+  std::vector<DeliverTarget> targets;
+  for (std::size_t i = 0; i < reactors.size(); ++i) {
+    Reactor& reactor = reactors[i];
+    reactor.deliver = std::make_unique<deliver::DeliverStage>(deliver::StageContext{
+        .loop = *reactor.loop,
+        .log = environment.log,
+        .pool = *notifications,
+        .outcomes = *ledger,
+        .hub = hub.get(),
+        .resolver = environment.resolver.get(),
+        .egress = &egress,
+        .print = environment.print,
+        .dead_letters_path = i == 0 ? data + "/dead-letters.ndjson"
+                                    : fmt::format("{}/dead-letters-{}.ndjson", data, i)});
+    targets.push_back({.loop = reactor.loop,
+                       .receiver = reactor.deliver.get(),
+                       .kind = deliver::DeliverStage::message_notification});
+  }
+  for (std::uint32_t i = 0; i < worker_loops.size(); ++i) {
+    workers.push_back(std::make_unique<Worker>(
+        *worker_loops[i],
+        Worker::Shard{.index = i, .count = static_cast<std::uint32_t>(worker_loops.size())},
+        *notifications, targets, snapshot, batches->payload_max()));
+  }
+}
+
+void Engine::Parts::make_journal() {
+  journal::Wiring wiring;
+  for (Reactor& reactor : reactors) {
+    wiring.reactors.push_back({.loop = reactor.loop,
+                               .receiver = &reactor.decode->batches(),
+                               .kind = flow::message_batch_committed});
+  }
+  for (std::size_t i = 0; i < workers.size(); ++i) {
+    wiring.workers.push_back(
+        {.loop = worker_loops[i], .receiver = workers[i].get(), .kind = Worker::message_batch});
+  }
+  journal = std::make_unique<journal::JournalStage>(
+      *journal_loop, *batches, *ledger, config.server.text("data"),
+      journal::Options::from(config.journal), std::move(wiring), environment.log);
+  gate.connect(*journal_loop, *journal);
+}
+
+std::vector<flow::ChannelConfig> Engine::Parts::channels_of(
+    const std::vector<flow::ChannelConfig>& channels, std::size_t reactor) const {
+  // All lanes full at once must leave notifications for the others: a stuck receiver costs its own
+  // notifications, never somebody else's.
+  const auto lane_share = static_cast<std::int64_t>(
+      memory.notification_count * 3 / 4 / std::max<std::size_t>(channels.size(), 1));
+  const auto byte_share = static_cast<std::int64_t>(
+      memory.body_bytes * 3 / 4 / std::max<std::size_t>(channels.size(), 1));
+  std::vector<flow::ChannelConfig> own;
+  for (const flow::ChannelConfig& channel : channels) {
+    if (hash64(channel.name) % reactors.size() != reactor) continue;
+    own.push_back(channel);
+    OptionValues& delivery = own.back().delivery;
+    delivery.set_number("queue_max", std::min(delivery.number("queue_max"), lane_share));
+    delivery.set_number("queue_bytes_max",
+                        std::min(delivery.number("queue_bytes_max"), byte_share));
+  }
+  return own;
+}
+
+Result<void, std::string> Engine::Parts::apply_channels(
+    const std::vector<flow::ChannelConfig>& channels) {
+  for (std::size_t i = 0; i < reactors.size(); ++i) {
+    Result<void, std::string> applied;
+    threads.call(*reactors[i].loop,
+                 [&] { applied = reactors[i].deliver->set_channels(channels_of(channels, i)); });
+    if (applied) continue;
+    // Each stage changes everything or nothing; those before this one go back.
+    for (std::size_t k = 0; started && k < i; ++k) {
+      threads.call(*reactors[k].loop, [&] {
+        static_cast<void>(reactors[k].deliver->set_channels(channels_of(config.channels, k)));
+      });
+    }
+    return applied;
+  }
+  return {};
+}
+
+Result<void, std::string> Engine::Parts::make_subscriptions() {
+  for (std::size_t i = 0; i < config.subscriptions.size(); ++i) {
+    const flow::SubscriptionConfig& subscription = config.subscriptions[i];
+    if (const auto problem = ingress::check_subscription(subscription); !problem.empty()) {
+      return Unexpected{fmt::format("subscription {}: {}", subscription.name, problem)};
+    }
+    Reactor& reactor = reactors[i % reactors.size()];
+    reactor.subscriptions.push_back(std::make_unique<ingress::BrokerSubscription>(
+        *reactor.loop, environment.log, *reactor.decode, subscription));
+  }
+  return {};
+}
+
+Result<Listening, std::string> Engine::Parts::listen() {
+  const bool shared = reactors.size() > 1;
+  auto endpoints = ingress::listen_endpoints(ingress::HttpOptions::from(config.http));
+  if (!endpoints) return Unexpected{"http: " + endpoints.error()};
+  Listening listening{.http = std::move(*endpoints), .mqtt = {}};
+  for (Reactor& reactor : reactors) {
+    if (auto started_http = reactor.http->start(listening.http, shared); !started_http) {
+      return Unexpected{started_http.error()};
+    }
+    listening.http = reactor.http->endpoints();  // Port 0 was resolved by the first.
+  }
+  for (const std::string& text : ingress::MqttOptions::from(config.mqtt).listen) {
+    auto endpoint = io::parse_endpoint(text);
+    if (!endpoint) return Unexpected{fmt::format("mqtt: \"{}\" is not an address", text)};
+    for (Reactor& reactor : reactors) {
+      auto bound = reactor.mqtt->listen(*endpoint, shared);
+      if (!bound) return Unexpected{bound.error()};
+      endpoint = *bound;
+    }
+    listening.mqtt.push_back(*endpoint);
+  }
+  return listening;
+}
+
+}  // namespace tocsin::app

@@ -1,0 +1,73 @@
+// What the engine shows of itself: metrics and readiness.
+
+#include <unistd.h>
+
+#include <cstdio>
+#include <fstream>
+
+#include <fmt/format.h>
+
+#include "app/parts.hpp"
+
+namespace tocsin::app {
+namespace {
+
+double resident_bytes() {
+  std::ifstream statm("/proc/self/statm");
+  std::uint64_t size = 0;
+  std::uint64_t resident = 0;
+  statm >> size >> resident;
+  return static_cast<double>(resident) * static_cast<double>(sysconf(_SC_PAGESIZE));
+}
+
+}  // namespace
+
+void Engine::Parts::collect_metric_sources() {
+  for (const Reactor& reactor : reactors) {
+    metric_sources.push_back(reactor.decode.get());
+    metric_sources.push_back(reactor.http.get());
+    metric_sources.push_back(reactor.mqtt.get());
+    metric_sources.push_back(reactor.deliver.get());
+    for (const auto& subscription : reactor.subscriptions) {
+      metric_sources.push_back(subscription.get());
+    }
+  }
+  for (const auto& worker : workers) metric_sources.push_back(worker.get());
+  metric_sources.push_back(hub.get());
+  metric_sources.push_back(journal.get());
+  metric_sources.push_back(ledger.get());
+}
+
+void Engine::Parts::describe(MetricSink& sink) const {
+  for (const MetricSource* source : metric_sources) source->describe(sink);
+  sink.gauge("tocsin_info", "Version, as a label.", {{"version", TOCSIN_VERSION}}, 1);
+  sink.gauge("tocsin_batches", "Batches in the pool.", {{"state", "all"}},
+             static_cast<double>(batches->count()));
+  sink.gauge("tocsin_batches", "Batches in the pool.", {{"state", "free"}},
+             static_cast<double>(batches->available()));
+  sink.gauge("tocsin_notifications_pooled", "Notifications in the pool.", {{"state", "all"}},
+             static_cast<double>(notifications->count()));
+  sink.gauge("tocsin_notifications_pooled", "Notifications in the pool.", {{"state", "used"}},
+             static_cast<double>(notifications->in_use()));
+  sink.gauge("tocsin_memory_ceiling_bytes", "The most that the process may use.", {},
+             static_cast<double>(memory.total_bytes));
+  sink.gauge("process_resident_memory_bytes", "Resident memory.", {}, resident_bytes());
+}
+
+std::vector<api::ComponentState> Engine::Parts::readiness() const {
+  const bool serving = started && !draining;
+  const std::size_t free = batches->available();
+  return {
+      {.name = "engine",
+       .ready = serving,
+       .detail = draining ? "draining" : (started ? "running" : "starting")},
+      {.name = "journal",
+       .ready = journal->writable(),
+       .detail = journal->writable() ? "writing" : "the last commit failed"},
+      {.name = "batches",
+       .ready = free > 0,
+       .detail = fmt::format("{} of {} free", free, batches->count())},
+  };
+}
+
+}  // namespace tocsin::app

@@ -1,0 +1,79 @@
+// Ending in order: first what comes in, then what is on its way, then what is remembered.
+
+#include <algorithm>
+
+#include "app/parts.hpp"
+
+namespace tocsin::app {
+namespace {
+
+// What clients get to read their last answers, out of the whole deadline.
+constexpr int ingress_share = 2;
+
+}  // namespace
+
+bool Engine::Parts::drain_ingress(MonoTime deadline) {
+  bool ended = true;
+  for (Reactor& reactor : reactors) {
+    threads.call(*reactor.loop, [&] {
+      for (const auto& subscription : reactor.subscriptions) subscription->close();
+      reactor.http->drain();
+      reactor.mqtt->drain();
+    });
+  }
+  for (Reactor& reactor : reactors) {
+    const auto closed = [&] { return reactor.http->drained() && reactor.mqtt->closed(); };
+    if (threads.wait_until(*reactor.loop, closed, deadline)) continue;
+    // A client that does not read its answer does not hold up the others' events.
+    threads.call(*reactor.loop, [&] {
+      reactor.http->close_all();
+      reactor.mqtt->close_now();
+    });
+    ended = threads.wait_until(*reactor.loop, closed, deadline + std::chrono::seconds(1)) && ended;
+  }
+  for (Reactor& reactor : reactors) {
+    const auto quiet = [&] {
+      return std::ranges::all_of(reactor.subscriptions, [](const auto& s) { return s->closed(); });
+    };
+    ended = threads.wait_until(*reactor.loop, quiet, deadline) && ended;
+    threads.call(*reactor.loop, [&] { reactor.decode->drain(); });
+  }
+  return ended;
+}
+
+bool Engine::Parts::drain_rest(MonoTime deadline) {
+  bool ended = true;
+  for (Reactor& reactor : reactors) {
+    ended = threads.wait_until(*reactor.loop, [&] { return reactor.decode->idle(); }, deadline) &&
+            ended;
+  }
+  ended = threads.wait_until(*journal_loop, [&] { return journal->drained(); }, deadline) && ended;
+  for (std::size_t i = 0; i < workers.size(); ++i) {
+    ended =
+        threads.wait_until(*worker_loops[i], [&] { return workers[i]->idle(); }, deadline) && ended;
+  }
+  for (Reactor& reactor : reactors) {
+    threads.call(*reactor.loop, [&] { reactor.deliver->drain(deadline); });
+  }
+  // Deliver keeps the deadline itself; the second more is for its channels to close.
+  const MonoTime last = deadline + std::chrono::seconds(1);
+  for (Reactor& reactor : reactors) {
+    ended = threads.wait_until(*reactor.loop, [&] { return reactor.deliver->drained(); }, last) &&
+            ended;
+  }
+  if (!ended) return false;
+  ended = threads.wait_until(*journal_loop, [&] { return ledger->drain(); }, last);
+  return threads.wait_until(*journal_loop, [&] { return journal->close(); }, last) && ended;
+}
+
+bool Engine::Parts::drain(Duration timeout) {
+  if (!started) return true;
+  draining = true;
+  const MonoTime now = reactors.front().loop->io().now();
+  const bool ingress_ended = drain_ingress(now + timeout / ingress_share);
+  const bool ended = drain_rest(now + timeout) && ingress_ended;
+  threads.stop();
+  return ended;
+}
+
+}  // namespace tocsin::app

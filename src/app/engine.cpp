@@ -1,0 +1,89 @@
+#include "app/engine.hpp"
+
+#include <fmt/format.h>
+
+#include "app/parts.hpp"
+#include "control/metrics/exposition.hpp"
+
+namespace tocsin::app {
+
+Engine::Engine(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
+
+Engine::~Engine() { parts_->threads.stop(); }
+
+Result<std::unique_ptr<Engine>, std::string> Engine::create(const config::EngineConfig& config,
+                                                            Environment environment) {
+  auto parts = std::make_unique<Parts>();
+  parts->environment = std::move(environment);
+  parts->config = config;
+  if (auto built = parts->build(); !built) return Unexpected{built.error()};
+  return std::unique_ptr<Engine>(new Engine(std::move(parts)));
+}
+
+Result<Listening, std::string> Engine::start_on_caller() {
+  auto listening = parts_->listen();
+  if (!listening) return listening;
+  parts_->ledger->start();
+  parts_->journal->start();
+  parts_->started = true;
+  return listening;
+}
+
+Result<Listening, std::string> Engine::start() {
+  auto listening = start_on_caller();
+  if (listening) parts_->threads.start();
+  return listening;
+}
+
+void Engine::turn(MonoTime latest) { parts_->threads.turn(latest); }
+
+Result<void, std::string> Engine::reload(const config::EngineConfig& config) {
+  auto sources = flow::SourceTable::build(config.sources);
+  if (!sources) return Unexpected{sources.error()};
+  auto snapshot = RuleSnapshot::compile(config.rules, parts_->seed);
+  if (!snapshot) return Unexpected{snapshot.error()};
+  // Channels first: the new rules may name new ones.
+  if (auto applied = parts_->apply_channels(config.channels); !applied) return applied;
+  for (Reactor& reactor : parts_->reactors) {
+    parts_->threads.call(*reactor.loop, [&] { reactor.decode->set_sources(*sources); });
+  }
+  for (std::size_t i = 0; i < parts_->workers.size(); ++i) {
+    parts_->worker_loops[i]->post({.to = parts_->workers[i].get(),
+                                   .kind = Worker::message_snapshot,
+                                   .arg = 0,
+                                   .object = new Worker::Snapshot(*snapshot)});
+  }
+  const auto needs_restart = [&](std::string_view section, const auto& before, const auto& after) {
+    if (!(before == after)) {
+      parts_->environment.log->warn("[{}] has changed: that takes a restart", section);
+    }
+  };
+  needs_restart("server", parts_->config.server, config.server);
+  needs_restart("http", parts_->config.http, config.http);
+  needs_restart("mqtt", parts_->config.mqtt, config.mqtt);
+  needs_restart("journal", parts_->config.journal, config.journal);
+  needs_restart("subscription", parts_->config.subscriptions, config.subscriptions);
+  parts_->config.sources = config.sources;
+  parts_->config.rules = config.rules;
+  parts_->config.channels = config.channels;
+  return {};
+}
+
+bool Engine::drain(Duration timeout) { return parts_->drain(timeout); }
+
+const flow::MemoryPlan& Engine::memory() const noexcept { return parts_->memory; }
+const flow::ThreadPlan& Engine::threads() const noexcept { return parts_->thread_plan; }
+
+std::string Engine::metrics_text() const {
+  metrics::Exposition exposition;
+  parts_->describe(exposition);
+  return exposition.text();
+}
+
+double Engine::metric(std::string_view name, std::string_view labels) const {
+  metrics::Exposition exposition;
+  parts_->describe(exposition);
+  return exposition.value(name, labels);
+}
+
+}  // namespace tocsin::app
