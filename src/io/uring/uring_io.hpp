@@ -17,7 +17,7 @@ namespace tocsin::io {
 ///
 /// Descriptors are the machine's: an accepted connection that finds RLIMIT_NOFILE or streams_max
 /// exhausted is reported by on_accept_error (EMFILE, or ENOBUFS with the connection closed).
-/// stale or closed StreamIds are ignored by every call. IPv6 listeners take no IPv4.
+/// Stale or closed StreamIds are ignored by every call. IPv6 listeners take no IPv4.
 [[nodiscard]] Result<std::unique_ptr<Io>, std::string> make_uring_io(const IoOptions& options);
 
 }  // namespace tocsin::io

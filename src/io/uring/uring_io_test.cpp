@@ -4,6 +4,9 @@
 
 #include <dirent.h>
 #include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <signal.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 
@@ -171,7 +174,7 @@ TEST_F(UringIoTest, SharesAPort) {
   EXPECT_TRUE((*other)->listen(endpoint, true, *acceptor_));
 }
 
-// Goal: accepted connections answer at once: they inherit TCP_NODELAY. IPv6 works as well.
+// Goal: IPv6 endpoints work like IPv4 ones.
 TEST_F(UringIoTest, ListensOnIpv6) {
   const auto listener = io_->listen(*parse_endpoint("[::1]:0"), false, *acceptor_);
   if (!listener) GTEST_SKIP() << "no IPv6 here";
@@ -205,6 +208,23 @@ TEST_F(UringIoTest, DoesNotReportAShortWriteAsSynced) {
   EXPECT_EQ(io_->size(*file).value(), 10'000U);
   io_->close_file(*file);
   ASSERT_TRUE(io_->remove(path));
+}
+
+// Goal: accepted connections answer without Nagle's delay: they inherit the listener's option.
+TEST(PosixSockets, AcceptedSocketsInheritNoDelay) {
+  const auto listener = posix::open_listener(*parse_endpoint("127.0.0.1:0"), false);
+  ASSERT_TRUE(listener);
+  const UniqueFd client{std::move(*posix::open_stream(Endpoint::Family::v4))};
+  sockaddr_storage address;
+  const socklen_t length = posix::to_sockaddr(*posix::local_endpoint((*listener).get()), address);
+  ASSERT_EQ(::connect(client.get(), reinterpret_cast<sockaddr*>(&address), length), 0);
+  const UniqueFd accepted{::accept((*listener).get(), nullptr, nullptr)};
+  for (const int fd : {client.get(), accepted.get()}) {
+    int on = 0;
+    socklen_t size = sizeof on;
+    ASSERT_EQ(::getsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, &size), 0);
+    EXPECT_EQ(on, 1);
+  }
 }
 
 TEST(UringIo, RefusesBadOptions) {
