@@ -127,13 +127,9 @@ Check apply(const Member& member, json::Value value, EventDraft& draft) noexcept
     return {};
   }
   if (member.target == Target::metadata) {
-    // Map of free form: kept for templates when it fits, in one line.
-    const std::string_view text = value.text();
-    if (text.find('\n') != text.npos || text.find('\r') != text.npos ||
-        text.find('\t') != text.npos) {
-      return refuse(Refusal::envelope, "metadata must stand on one line", member.pointer);
-    }
-    return draft.set_extension(member.extension, text);
+    const auto text = draft.one_line(value.text());
+    if (!text) return Unexpected{text.error()};
+    return draft.set_extension(member.extension, *text);
   }
   const auto text = draft.text_of(value, member.pointer);
   if (!text) return Unexpected{text.error()};

@@ -189,6 +189,24 @@ Check EventDraft::set_known_or_extension(std::string_view name, std::string_view
   return set_extension(name, text);
 }
 
+bool EventDraft::has(std::string_view name) const noexcept {
+  if (name == "partitionkey") return !get(AttributeTag::partition_key).empty();
+  if (name == "aggregatetype") return !get(AttributeTag::aggregate_type).empty();
+  if (name == "aggregateid") return !get(AttributeTag::aggregate_id).empty();
+  if (name == "tracestate") return !get(AttributeTag::tracestate).empty();
+  if (name == "traceparent") return !get(AttributeTag::traceparent).empty();
+  if (name == "priority" && priority) return true;
+  if (name == "severitytext" && severity) return true;
+  const auto extensions = std::span{extensions_}.first(extension_count_);
+  return std::any_of(extensions.begin(), extensions.end(),
+                     [&](const flow::Field& extension) { return extension.name == name; });
+}
+
+Check EventDraft::set_default(std::string_view name, std::string_view text) noexcept {
+  if (text.empty() || has(name)) return {};
+  return set_known_or_extension(name, text);
+}
+
 void EventDraft::set_traceparent(std::string_view text) noexcept {
   if (!traceparent_valid(text) || text.size() > name_size_max || !is_plain_text(text)) return;
   attributes_[static_cast<std::size_t>(AttributeTag::traceparent)] = text;
@@ -216,6 +234,20 @@ Result<std::string_view, flow::Rejection> EventDraft::unescape(std::string_view 
   if (!text) return refuse(Refusal::attribute_size, "the attributes together are too long");
   if (text->data() == text_.data() + text_used_) text_used_ += text->size();
   return *text;
+}
+
+Result<std::string_view, flow::Rejection> EventDraft::one_line(std::string_view text) noexcept {
+  // Inside a valid string these characters are escaped, so each one found stands between tokens.
+  const auto breaks = [](char c) { return c == '\n' || c == '\r' || c == '\t'; };
+  if (std::none_of(text.begin(), text.end(), breaks)) return text;
+  if (text.size() > text_.size() - text_used_) {
+    return refuse(Refusal::attribute_size, "the attributes together are too long");
+  }
+  char* const begin = text_.data() + text_used_;
+  char* const end = std::remove_copy_if(text.begin(), text.end(), begin, breaks);
+  const auto size = static_cast<std::size_t>(end - begin);
+  text_used_ += size;
+  return std::string_view{begin, size};
 }
 
 std::optional<std::size_t> EventDraft::write_attributes(

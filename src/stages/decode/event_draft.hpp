@@ -50,6 +50,9 @@ class EventDraft {
   /// As set_extension, but names that have a place of their own go there: partitionkey,
   /// traceparent, severitytext and so on. `time` and what only CloudEvents know are not among them.
   [[nodiscard]] Check set_known_or_extension(std::string_view name, std::string_view text) noexcept;
+  /// As set_known_or_extension, unless the event itself said something under this name: for what
+  /// the transport adds.
+  [[nodiscard]] Check set_default(std::string_view name, std::string_view text) noexcept;
   /// W3C trace context: ignored when malformed, as its section 4.3 demands.
   void set_traceparent(std::string_view text) noexcept;
 
@@ -58,6 +61,10 @@ class EventDraft {
       json::Value value, std::string_view pointer) noexcept;
   /// A key without escapes. Refused when the buffer is full.
   [[nodiscard]] Result<std::string_view, flow::Rejection> unescape(std::string_view raw) noexcept;
+
+  /// Valid JSON on one line: without the line breaks and tabs between its tokens. Refused when the
+  /// buffer is full.
+  [[nodiscard]] Result<std::string_view, flow::Rejection> one_line(std::string_view text) noexcept;
 
   /// Writes all attributes as length-prefixed fields. Nothing when `out` is too small.
   [[nodiscard]] std::optional<std::size_t> write_attributes(
@@ -71,6 +78,8 @@ class EventDraft {
   std::int64_t producer_time_us = producer_time_absent;
 
  private:
+  [[nodiscard]] bool has(std::string_view name) const noexcept;
+
   static constexpr std::size_t tag_count = static_cast<std::size_t>(AttributeTag::extension);
 
   std::array<std::string_view, tag_count> attributes_{};
