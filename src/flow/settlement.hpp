@@ -33,8 +33,8 @@ struct SettlementRange {
 /// What the journal needs of the ledger: both live on the journal's loop.
 class SettlementRegistry {
  public:
-  /// A range that waits for `outstanding` settles. Ranges come in ascending order. Valid until it
-  /// is settled.
+  /// A range that waits for `outstanding` settles; valid until it is settled. Ranges above the
+  /// durable end may come out of order, others ascend.
   [[nodiscard]] virtual SettlementRange* register_range(std::uint64_t first, std::uint64_t last,
                                                         std::uint32_t outstanding) = 0;
   /// Nothing up to here can be lost any more, or it is lost for good: the cursor may follow.
