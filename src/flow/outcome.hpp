@@ -13,11 +13,16 @@ inline constexpr std::size_t outcome_count = 5;
 
 [[nodiscard]] constexpr std::string_view to_string(Outcome outcome) noexcept {
   switch (outcome) {
-    case Outcome::sent: return "sent";
-    case Outcome::dead: return "dead";
-    case Outcome::cancelled: return "cancelled";
-    case Outcome::suppressed: return "suppressed";
-    case Outcome::expired: return "expired";
+    case Outcome::sent:
+      return "sent";
+    case Outcome::dead:
+      return "dead";
+    case Outcome::cancelled:
+      return "cancelled";
+    case Outcome::suppressed:
+      return "suppressed";
+    case Outcome::expired:
+      return "expired";
   }
   return "unknown";
 }

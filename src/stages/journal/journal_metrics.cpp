@@ -8,17 +8,23 @@ FailureKind failure_kind(io::Errno error) noexcept {
   switch (error) {
     case ENOSPC:
     case EFBIG:
-    case EDQUOT: return FailureKind::no_space;
-    case EIO: return FailureKind::io;
-    default: return FailureKind::other;
+    case EDQUOT:
+      return FailureKind::no_space;
+    case EIO:
+      return FailureKind::io;
+    default:
+      return FailureKind::other;
   }
 }
 
 std::string_view to_string(FailureKind kind) noexcept {
   switch (kind) {
-    case FailureKind::no_space: return "no_space";
-    case FailureKind::io: return "io";
-    case FailureKind::other: return "other";
+    case FailureKind::no_space:
+      return "no_space";
+    case FailureKind::io:
+      return "io";
+    case FailureKind::other:
+      return "other";
   }
   return "other";
 }

@@ -82,9 +82,14 @@ void JournalStage::start() {
 
 void JournalStage::on_message(const flow::Message& message) noexcept {
   switch (message.kind) {
-    case message_append: append(*static_cast<flow::Batch*>(message.object)); return;
-    case message_drain: drains_.push_back(static_cast<const Target*>(message.object)); return;
-    default: assert(false && "unknown kind of message");
+    case message_append:
+      append(*static_cast<flow::Batch*>(message.object));
+      return;
+    case message_drain:
+      drains_.push_back(static_cast<const Target*>(message.object));
+      return;
+    default:
+      assert(false && "unknown kind of message");
   }
 }
 
@@ -139,8 +144,8 @@ MonoTime JournalStage::on_tick(MonoTime now) noexcept {
   return again;
 }
 
-// While no file can be opened, a failed commit costs nothing: events are refused without being given
-// a sequence.
+// While no file can be opened, a failed commit costs nothing: events are refused without being
+// given a sequence.
 bool JournalStage::can_write() const noexcept {
   return !preparer_.failed() || (current_ != nullptr && current_->opened);
 }
@@ -243,8 +248,8 @@ void JournalStage::finish_in_order() noexcept {
 void JournalStage::finish(Commit& commit) noexcept {
   Segment& segment = *commit.segment;
   const std::uint64_t last = commit.entries.back().last_sequence;
-  // A write-back error is reported once a file, to whichever sync asks first. So a commit that shared
-  // its time with a failed one has failed as well, whatever its own sync said.
+  // A write-back error is reported once a file, to whichever sync asks first. So a commit that
+  // shared its time with a failed one has failed as well, whatever its own sync said.
   const bool ok = !segment.failed;
   if (ok) {
     segment.committed += commit.bytes;
@@ -258,8 +263,8 @@ void JournalStage::finish(Commit& commit) noexcept {
     metrics_.appended_bytes.add(commit.bytes);
     metrics_.last_sequence.store(last, std::memory_order_relaxed);
     const auto took = loop_.io().now() - commit.started;
-    metrics_.commit_latency.record(static_cast<std::uint64_t>(std::max<std::int64_t>(
-        0, took.count())));
+    metrics_.commit_latency.record(
+        static_cast<std::uint64_t>(std::max<std::int64_t>(0, took.count())));
   }
   for (Entry& entry : commit.entries) {
     if (ok) {
@@ -386,9 +391,10 @@ void JournalStage::note_failure(io::Errno error, const char* what) noexcept {
   const MonoTime now = loop_.now();
   if (now < next_failure_log_) return;
   next_failure_log_ = now + failure_log_pause;
-  log_->error("journal: {}: {} ({} failures since the last such line); events that it held are "
-              "answered with an error, and a new file is tried",
-              what, std::strerror(error), failures_unlogged_);
+  log_->error(
+      "journal: {}: {} ({} failures since the last such line); events that it held are "
+      "answered with an error, and a new file is tried",
+      what, std::strerror(error), failures_unlogged_);
   failures_unlogged_ = 0;
 }
 

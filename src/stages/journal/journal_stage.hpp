@@ -36,8 +36,8 @@ class JournalStage final : public flow::Receiver, public MetricSource, flow::Tic
  public:
   /// `object` is a sealed flow::Batch with one holder for the journal.
   static constexpr std::uint32_t message_append = 1;
-  /// `object` is a `const Target*` that lives until its message (with a null object) comes: when all
-  /// that was appended before is committed or has failed. Appending may go on.
+  /// `object` is a `const Target*` that lives until its message (with a null object) comes: when
+  /// all that was appended before is committed or has failed. Appending may go on.
   static constexpr std::uint32_t message_drain = 2;
 
   /// `data_directory` exists and is locked by this process. The registry is on the same loop.
@@ -134,13 +134,13 @@ class JournalStage final : public flow::Receiver, public MetricSource, flow::Tic
   Metrics metrics_;
 
   std::uint64_t next_sequence_ = 1;
-  std::vector<Entry> queue_;               // Reserved for every batch of the pool.
+  std::vector<Entry> queue_;  // Reserved for every batch of the pool.
   std::vector<std::unique_ptr<Commit>> commits_;
   std::vector<Commit*> idle_commits_;
-  std::vector<Commit*> order_;             // Started, oldest first: the order of answers.
+  std::vector<Commit*> order_;                      // Started, oldest first: the order of answers.
   std::vector<std::unique_ptr<Segment>> segments_;  // With open files or blocks to come.
-  Segment* current_ = nullptr;             // Where the next block goes.
-  std::deque<SegmentInfo> catalogue_;      // On disk, oldest first.
+  Segment* current_ = nullptr;                      // Where the next block goes.
+  std::deque<SegmentInfo> catalogue_;               // On disk, oldest first.
   std::vector<const Target*> drains_;
   std::uint64_t preparer_failures_seen_ = 0;
   MonoTime next_failure_log_{};

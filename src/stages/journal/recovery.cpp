@@ -55,7 +55,9 @@ class Scanner {
     s.info.file_bytes = file_size(id);
     for (;;) {
       switch (reader_.next(next_)) {
-        case SegmentReader::Step::block: take_block(s); continue;
+        case SegmentReader::Step::block:
+          take_block(s);
+          continue;
         case SegmentReader::Step::newer:
           return Unexpected{fmt::format(
               "journal file {} holds a block of version {} at offset {}, and this program knows "
@@ -64,7 +66,8 @@ class Scanner {
         case SegmentReader::Step::failed:
           note_unreadable(s, reader_.position(), reader_.error());
           break;
-        case SegmentReader::Step::end: break;
+        case SegmentReader::Step::end:
+          break;
       }
       break;
     }

@@ -25,9 +25,10 @@ struct RecoveryReport {
   std::uint64_t unreadable_segments = 0;
 };
 
-/// Scans `<directory>/*.seg` in order. Blocking. Cuts the torn end behind the last good block of the
-/// journal, and changes nothing else: damage further up is reported and stays where it is. Fails,
-/// having changed nothing, only when the directory cannot be listed or a newer version wrote here.
+/// Scans `<directory>/*.seg` in order. Blocking. Cuts the torn end behind the last good block of
+/// the journal, and changes nothing else: damage further up is reported and stays where it is.
+/// Fails, having changed nothing, only when the directory cannot be listed or a newer version wrote
+/// here.
 [[nodiscard]] Result<RecoveryReport, std::string> recover_segments(io::Io& io,
                                                                    const std::string& directory,
                                                                    const Log& log);

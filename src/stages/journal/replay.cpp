@@ -17,8 +17,8 @@ void forward_to_workers(flow::Batch& batch, flow::SettlementRegistry& registry,
                         const std::vector<Target>& workers) {
   const auto& header = batch.view().header();
   const auto count = static_cast<std::uint32_t>(workers.size());
-  batch.settlement = registry.register_range(
-      header.base_sequence, header.base_sequence + header.record_count - 1, count);
+  batch.settlement = registry.register_range(header.base_sequence,
+                                             header.base_sequence + header.record_count - 1, count);
   batch.retain(count);
   for (const Target& worker : workers) worker.post(&batch);
 }
@@ -66,9 +66,10 @@ void Replay::hand_over(flow::Batch& batch, const flow::BlockView& block) {
   after_ = last;
   if (!batch.load(block.bytes())) {
     unreadable_.add();
-    log_->error("events {} to {} are not processed: their block of {} bytes is larger than the "
-                "blocks of this configuration; raise memory_max and start again",
-                header.base_sequence, last, header.block_size);
+    log_->error(
+        "events {} to {} are not processed: their block of {} bytes is larger than the "
+        "blocks of this configuration; raise memory_max and start again",
+        header.base_sequence, last, header.block_size);
     return;
   }
   batch.sealed_at = loop_.now();
@@ -92,10 +93,10 @@ bool Replay::read_block(const std::deque<SegmentInfo>& segments) {
 
 MonoTime Replay::step(const std::deque<SegmentInfo>& segments, MonoTime now) {
   if (!active_) return MonoTime::max();
+  // A part of the pool stays with the reactors, so that new events are still acknowledged.
+  const std::size_t reserve = pool_.count() > 1 ? std::max<std::size_t>(1, pool_.count() / 4) : 0;
   for (int blocks = 0; blocks < blocks_per_turn_max;) {
-    // A quarter of the pool stays with the reactors, so that new events are still acknowledged.
-    flow::Batch* const batch =
-        pool_.available() > pool_.count() / 4 ? pool_.acquire() : nullptr;
+    flow::Batch* const batch = pool_.available() > reserve ? pool_.acquire() : nullptr;
     if (batch == nullptr) return now + pool_retry;
     const bool found = reader_.is_open() && read_block(segments);
     if (found) {

@@ -31,8 +31,8 @@ struct Target {
 void forward_to_workers(flow::Batch& batch, flow::SettlementRegistry& registry,
                         const std::vector<Target>& workers);
 
-/// Follows the committed part of the journal until it has caught up. While it runs, new events reach
-/// the workers only through it: so every key keeps its order, and new ones hold no memory.
+/// Follows the committed part of the journal until it has caught up. While it runs, new events
+/// reach the workers only through it: so every key keeps its order, and new ones hold no memory.
 class Replay {
  public:
   Replay(flow::Loop& loop, flow::BatchPool& pool, flow::SettlementRegistry& registry,

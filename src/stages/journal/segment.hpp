@@ -54,8 +54,7 @@ class AlignedBuffer {
  public:
   AlignedBuffer() = default;
   explicit AlignedBuffer(std::size_t size)
-      : bytes_(static_cast<std::byte*>(
-            ::operator new(size, std::align_val_t{block_alignment}))),
+      : bytes_(static_cast<std::byte*>(::operator new(size, std::align_val_t{block_alignment}))),
         size_(size) {}
   [[nodiscard]] std::byte* data() noexcept { return bytes_.get(); }
   [[nodiscard]] std::size_t size() const noexcept { return size_; }

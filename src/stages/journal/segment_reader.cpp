@@ -63,8 +63,8 @@ void SegmentReader::close() noexcept {
 
 std::span<const std::byte> SegmentReader::view(std::uint64_t size) {
   size = std::min(size, limit_ - position_);
-  const bool inside = position_ >= window_offset_ &&
-                      position_ + size <= window_offset_ + window_size_;
+  const bool inside =
+      position_ >= window_offset_ && position_ + size <= window_offset_ + window_size_;
   if (!inside) {
     if (const auto wanted = align_up(size); window_.size() < wanted || window_.size() == 0) {
       window_ = AlignedBuffer(std::max<std::size_t>(wanted, window_size_min));

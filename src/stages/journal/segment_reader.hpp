@@ -34,8 +34,8 @@ class SegmentReader {
   /// More of the file became good: next() continues where it stood.
   void set_limit(std::uint64_t limit) noexcept { limit_ = limit; }
 
-  /// Finds the next good block: this segment's id, base sequence >= `sequence_min`, header and every
-  /// record intact.
+  /// Finds the next good block: this segment's id, base sequence >= `sequence_min`, header and
+  /// every record intact.
   [[nodiscard]] Step next(std::uint64_t sequence_min);
   /// Valid until the next call of next().
   [[nodiscard]] const flow::BlockView& block() const noexcept { return *block_; }

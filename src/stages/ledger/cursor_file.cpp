@@ -19,8 +19,8 @@ std::uint32_t slot_crc(SlotBytes bytes) noexcept {
   return crc32c(crc32c(crc32c(0, bytes.first(at)), no_crc), bytes.subspan(at + no_crc.size()));
 }
 
-// A later version keeps magic, version, size and crc where they are, so an intact slot of one can be
-// told from a damaged one.
+// A later version keeps magic, version, size and crc where they are, so an intact slot of one can
+// be told from a damaged one.
 std::optional<CursorSlot> parse(SlotBytes bytes) noexcept {
   if (bytes.size() < cursor_slot_size) return std::nullopt;
   CursorSlot slot;

@@ -21,8 +21,8 @@ inline constexpr std::uint16_t cursor_version = 1;
 struct CursorSlot {
   std::uint32_t magic;
   std::uint16_t version;
-  std::uint16_t size;        ///< Of the slot.
-  std::uint32_t crc;         ///< CRC32C of the whole slot with crc = 0.
+  std::uint16_t size;  ///< Of the slot.
+  std::uint32_t crc;   ///< CRC32C of the whole slot with crc = 0.
   std::uint32_t reserved;
   std::uint64_t generation;  ///< The valid slot with the higher one counts.
   std::uint64_t cursor;
@@ -46,8 +46,8 @@ class CursorFile final : io::FileHandler {
   CursorFile& operator=(const CursorFile&) = delete;
   ~CursorFile();
 
-  /// Reads, creating the file when it is missing. Blocking. A damaged file is reported and counts as
-  /// 0 (events are processed again, which creates nothing twice); a newer version is an error.
+  /// Reads, creating the file when it is missing. Blocking. A damaged file is reported and counts
+  /// as 0 (events are processed again, which creates nothing twice); a newer version is an error.
   [[nodiscard]] Result<void, std::string> open(const Log& log);
   /// The last value known to be on the disk.
   [[nodiscard]] std::uint64_t value() const noexcept { return value_; }

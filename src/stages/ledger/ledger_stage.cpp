@@ -100,9 +100,10 @@ void LedgerStage::on_cursor_written(io::Errno error) noexcept {
     return;
   }
   cursor_failures_.add();
-  log_->error("the cursor could not be written ({}): after a crash more events than needed are "
-              "processed again",
-              std::strerror(error));
+  log_->error(
+      "the cursor could not be written ({}): after a crash more events than needed are "
+      "processed again",
+      std::strerror(error));
 }
 
 bool LedgerStage::drain() {
@@ -122,8 +123,8 @@ void LedgerStage::describe(MetricSink& sink) const {
     sink.counter("tocsin_ledger_outcomes_total", "Notifications that ended, by how.",
                  {{"outcome", flow::to_string(outcome)}}, outcomes_.count(outcome));
   }
-  sink.gauge("tocsin_ledger_unsettled_blocks", "Blocks that wait for workers or notifications.",
-             {}, static_cast<double>(pending_ranges()));
+  sink.gauge("tocsin_ledger_unsettled_blocks", "Blocks that wait for workers or notifications.", {},
+             static_cast<double>(pending_ranges()));
   sink.gauge("tocsin_ledger_cursor", "Sequence behind which a restart begins.", {},
              static_cast<double>(cursor_shown_.load(std::memory_order_relaxed)));
   sink.counter("tocsin_ledger_cursor_writes_total", "Times the cursor was made durable.", {},

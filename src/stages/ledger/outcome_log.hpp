@@ -28,7 +28,8 @@ struct OutcomeRecord {
 };
 
 /// Enough of a recipient to recognize it, too little to abuse it: "a***@example.com",
-/// "***67" for a number, scheme and host of a URL; a topic and other text is cut after 4 characters.
+/// "***67" for a number, scheme and host of a URL; a topic and other text is cut after 4
+/// characters.
 [[nodiscard]] std::string redact_recipient(std::string_view recipient);
 
 /// The last `capacity` outcomes. Any thread; an outcome happens once a notification, so a lock that
