@@ -30,4 +30,20 @@ struct SettlementRange {
   static constexpr std::uint32_t message_settled = 0x5E771ED;
 };
 
+/// What the journal needs of the ledger: both live on the journal's loop.
+class SettlementRegistry {
+ public:
+  /// A range that waits for `outstanding` settles; valid until it is settled. Ranges above the
+  /// durable end may come out of order, others ascend.
+  [[nodiscard]] virtual SettlementRange* register_range(std::uint64_t first, std::uint64_t last,
+                                                        std::uint32_t outstanding) = 0;
+  /// Nothing up to here can be lost any more, or it is lost for good: the cursor may follow.
+  virtual void set_durable_end(std::uint64_t sequence) noexcept = 0;
+  /// Everything up to here is settled, durably noted: a restart begins behind it.
+  [[nodiscard]] virtual std::uint64_t cursor() const noexcept = 0;
+
+ protected:
+  ~SettlementRegistry() = default;
+};
+
 }  // namespace tocsin::flow

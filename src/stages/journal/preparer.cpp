@@ -1,0 +1,111 @@
+#include "stages/journal/preparer.hpp"
+
+#include <algorithm>
+#include <cassert>
+#include <chrono>
+#include <cstring>
+
+namespace tocsin::journal {
+namespace {
+constexpr std::size_t chunk_size = 256 * 1024;
+}
+
+SegmentPreparer::SegmentPreparer(flow::Loop& loop, std::string directory, const Options& options)
+    : loop_(loop),
+      directory_(std::move(directory)),
+      spare_path_(directory_ + "/" + std::string(spare_name)),
+      size_(align_up(options.segment_size)),
+      delay_min_(std::chrono::milliseconds(options.retry_delay_ms)),
+      delay_max_(std::chrono::milliseconds(options.retry_delay_ms_max)),
+      zeros_(std::min<std::size_t>(chunk_size, size_)),
+      delay_(delay_min_) {
+  std::memset(zeros_.data(), 0, zeros_.size());
+}
+
+SegmentPreparer::~SegmentPreparer() {
+  assert(quiet());
+  loop_.disarm(*this);
+  if (file_open_) loop_.io().close_file(file_);
+}
+
+void SegmentPreparer::start() {
+  if (stopped_ || state_ == State::filling || state_ == State::ready) return;
+  loop_.disarm(*this);
+  io::Io& io = loop_.io();
+  // A spare of an earlier run may be half written.
+  static_cast<void>(io.remove(spare_path_));
+  const auto file = io.open(spare_path_, io::OpenMode::create_new);
+  if (!file) return fail(file.error());
+  file_ = *file;
+  file_open_ = true;
+  filled_ = 0;
+  state_ = State::filling;
+  fill_next();
+}
+
+void SegmentPreparer::fill_next() {
+  writing_ = std::min<std::uint64_t>(zeros_.size(), size_ - filled_);
+  const auto bytes = zeros_.span().first(writing_);
+  const bool last = filled_ + writing_ == size_;
+  if (last) {
+    loop_.io().write_and_sync(file_, bytes, filled_, *this);
+  } else {
+    loop_.io().write(file_, bytes, filled_, *this);
+  }
+}
+
+void SegmentPreparer::on_file_done(io::Errno error) noexcept {
+  assert(state_ == State::filling);
+  if (error != 0) return fail(error);
+  filled_ += writing_;
+  if (filled_ == size_) {
+    state_ = State::ready;
+  } else if (stopped_) {
+    state_ = State::idle;
+  } else {
+    fill_next();
+  }
+}
+
+void SegmentPreparer::on_timer(MonoTime) noexcept { start(); }
+
+void SegmentPreparer::fail(io::Errno error) noexcept {
+  io::Io& io = loop_.io();
+  if (file_open_) io.close_file(file_);
+  file_open_ = false;
+  // Above all when the disk is full: nothing half made may take up room.
+  static_cast<void>(io.remove(spare_path_));
+  state_ = State::failed;
+  last_error_ = error;
+  ++failures_;
+  if (stopped_) return;
+  loop_.arm(*this, loop_.now() + delay_);
+  delay_ = std::min(delay_ * 2, delay_max_);
+}
+
+Result<io::FileId, io::Errno> SegmentPreparer::take(std::uint64_t segment_id) {
+  assert(state_ == State::ready);
+  io::Io& io = loop_.io();
+  const std::string path = directory_ + "/" + segment_name(segment_id);
+  auto done = io.rename(spare_path_, path);
+  if (done) {
+    // Without this the file, and every acknowledged event in it, could be gone after a power cut.
+    done = io.sync_directory(directory_);
+    if (!done) static_cast<void>(io.remove(path));
+  }
+  if (!done) {
+    fail(done.error());
+    return Unexpected{done.error()};
+  }
+  file_open_ = false;
+  state_ = State::idle;
+  delay_ = delay_min_;
+  return file_;
+}
+
+void SegmentPreparer::stop() noexcept {
+  stopped_ = true;
+  loop_.disarm(*this);
+}
+
+}  // namespace tocsin::journal

@@ -1,0 +1,61 @@
+#pragma once
+// Makes the next segment file ahead of its use.
+
+#include <cstdint>
+#include <string>
+
+#include "flow/loop.hpp"
+#include "stages/journal/options.hpp"
+#include "stages/journal/segment.hpp"
+
+namespace tocsin::journal {
+
+/// Writes zeros over a whole file and syncs it, so that later commits change no metadata (an
+/// unwritten extent costs a file-system commit each fdatasync). One at a time. After a failure it
+/// tries again by itself, with growing pauses. The journal loop's thread.
+class SegmentPreparer final : io::FileHandler, flow::Timer {
+ public:
+  SegmentPreparer(flow::Loop& loop, std::string directory, const Options& options);
+  ~SegmentPreparer();
+
+  /// Begins a spare file unless one is there or on its way.
+  void start();
+  [[nodiscard]] bool ready() const noexcept { return state_ == State::ready; }
+  /// Waits for the next try.
+  [[nodiscard]] bool failed() const noexcept { return state_ == State::failed; }
+  /// No operation is in flight.
+  [[nodiscard]] bool quiet() const noexcept { return state_ != State::filling; }
+  [[nodiscard]] io::Errno last_error() const noexcept { return last_error_; }
+  /// Failures so far.
+  [[nodiscard]] std::uint64_t failures() const noexcept { return failures_; }
+  /// Gives the spare its name, durably. Blocking. On an error it is gone, failed() holds.
+  [[nodiscard]] Result<io::FileId, io::Errno> take(std::uint64_t segment_id);
+  /// Starts nothing new any more.
+  void stop() noexcept;
+
+ private:
+  enum class State : std::uint8_t { idle, filling, ready, failed };
+  void on_file_done(io::Errno error) noexcept override;
+  void on_timer(MonoTime now) noexcept override;
+  void fill_next();
+  void fail(io::Errno error) noexcept;
+
+  flow::Loop& loop_;
+  const std::string directory_;
+  const std::string spare_path_;
+  const std::uint64_t size_;
+  const Duration delay_min_;
+  const Duration delay_max_;
+  AlignedBuffer zeros_;
+  State state_ = State::idle;
+  bool file_open_ = false;
+  bool stopped_ = false;
+  io::FileId file_;
+  std::uint64_t filled_ = 0;
+  std::uint64_t writing_ = 0;
+  Duration delay_;
+  std::uint64_t failures_ = 0;
+  io::Errno last_error_ = 0;
+};
+
+}  // namespace tocsin::journal

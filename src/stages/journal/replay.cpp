@@ -1,0 +1,115 @@
+#include "stages/journal/replay.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <cstring>
+
+namespace tocsin::journal {
+namespace {
+
+// One turn must not keep new events waiting for long: about a millisecond of reading.
+constexpr int blocks_per_turn_max = 4;
+constexpr Duration pool_retry = std::chrono::milliseconds(5);
+
+}  // namespace
+
+void forward_to_workers(flow::Batch& batch, flow::SettlementRegistry& registry,
+                        const std::vector<Target>& workers) {
+  const auto& header = batch.view().header();
+  const auto count = static_cast<std::uint32_t>(workers.size());
+  batch.settlement = registry.register_range(header.base_sequence,
+                                             header.base_sequence + header.record_count - 1, count);
+  batch.retain(count);
+  for (const Target& worker : workers) worker.post(&batch);
+}
+
+Replay::Replay(flow::Loop& loop, flow::BatchPool& pool, flow::SettlementRegistry& registry,
+               const std::vector<Target>& workers, std::string directory, Log log)
+    : loop_(loop),
+      pool_(pool),
+      registry_(registry),
+      workers_(workers),
+      directory_(std::move(directory)),
+      log_(std::move(log)),
+      reader_(loop.io()) {}
+
+void Replay::start(std::uint64_t sequence) {
+  after_ = sequence;
+  segment_id_ = 0;
+  active_ = true;
+}
+
+void Replay::stop() noexcept {
+  active_ = false;
+  reader_.close();
+}
+
+bool Replay::advance_segment(const std::deque<SegmentInfo>& segments) {
+  reader_.close();
+  for (const SegmentInfo& segment : segments) {
+    if (segment.id <= segment_id_ || segment.last_sequence <= after_) continue;
+    segment_id_ = segment.id;
+    const auto opened =
+        reader_.open(directory_ + "/" + segment_name(segment.id), segment.id, segment.bytes);
+    if (opened) return true;
+    unreadable_.add();
+    log_->error("journal file {}: cannot be read again: {}", segment_name(segment.id),
+                std::strerror(opened.error()));
+  }
+  return false;
+}
+
+void Replay::hand_over(flow::Batch& batch, const flow::BlockView& block) {
+  const auto& header = block.header();
+  const std::uint64_t last = header.base_sequence + header.record_count - 1;
+  if (last <= after_) return;
+  after_ = last;
+  if (!batch.load(block.bytes())) {
+    unreadable_.add();
+    log_->error(
+        "events {} to {} are not processed: their block of {} bytes is larger than the "
+        "blocks of this configuration; raise memory_max and start again",
+        header.base_sequence, last, header.block_size);
+    return;
+  }
+  batch.sealed_at = loop_.now();
+  events_.add(header.record_count);
+  forward_to_workers(batch, registry_, workers_);
+}
+
+bool Replay::read_block(const std::deque<SegmentInfo>& segments) {
+  const auto found = std::find_if(segments.begin(), segments.end(),
+                                  [&](const SegmentInfo& s) { return s.id == segment_id_; });
+  if (found != segments.end()) reader_.set_limit(found->bytes);
+  const auto step = reader_.next(segment_id_);
+  if (step == SegmentReader::Step::block) return true;
+  if (step != SegmentReader::Step::end) {
+    unreadable_.add();
+    log_->error("journal file {}: cannot be read again after offset {}: {}",
+                segment_name(segment_id_), reader_.position(), std::strerror(reader_.error()));
+  }
+  return false;
+}
+
+MonoTime Replay::step(const std::deque<SegmentInfo>& segments, MonoTime now) {
+  if (!active_) return MonoTime::max();
+  // A part of the pool stays with the reactors, so that new events are still acknowledged.
+  const std::size_t reserve = pool_.count() > 1 ? std::max<std::size_t>(1, pool_.count() / 4) : 0;
+  for (int blocks = 0; blocks < blocks_per_turn_max;) {
+    flow::Batch* const batch = pool_.available() > reserve ? pool_.acquire() : nullptr;
+    if (batch == nullptr) return now + pool_retry;
+    const bool found = reader_.is_open() && read_block(segments);
+    if (found) {
+      hand_over(*batch, reader_.block());
+      ++blocks;
+    }
+    batch->release();
+    if (!found && !advance_segment(segments)) {
+      stop();
+      return MonoTime::max();
+    }
+  }
+  return now;
+}
+
+}  // namespace tocsin::journal

@@ -1,0 +1,69 @@
+#pragma once
+// Reads events back that no worker has finished, and hands them to the workers.
+
+#include <atomic>
+#include <cstdint>
+#include <deque>
+#include <string>
+#include <vector>
+
+#include "base/log.hpp"
+#include "base/metrics.hpp"
+#include "flow/batch.hpp"
+#include "flow/loop.hpp"
+#include "flow/settlement.hpp"
+#include "stages/journal/segment_reader.hpp"
+
+namespace tocsin::journal {
+
+/// Where messages of one kind go.
+struct Target {
+  flow::Loop* loop = nullptr;
+  flow::Receiver* receiver = nullptr;
+  std::uint32_t kind = 0;
+
+  void post(void* object) const noexcept {
+    loop->post({.to = receiver, .kind = kind, .arg = 0, .object = object});
+  }
+};
+
+/// Registers the batch's range and gives it to every worker, with a holder each.
+void forward_to_workers(flow::Batch& batch, flow::SettlementRegistry& registry,
+                        const std::vector<Target>& workers);
+
+/// Follows the committed part of the journal until it has caught up. While it runs, new events
+/// reach the workers only through it: so every key keeps its order, and new ones hold no memory.
+class Replay {
+ public:
+  Replay(flow::Loop& loop, flow::BatchPool& pool, flow::SettlementRegistry& registry,
+         const std::vector<Target>& workers, std::string directory, Log log);
+
+  /// Begins behind `sequence`.
+  void start(std::uint64_t sequence);
+  void stop() noexcept;
+  [[nodiscard]] bool active() const noexcept { return active_; }
+  /// Hands over as many blocks as the pool and one turn allow. Returns when to call again.
+  MonoTime step(const std::deque<SegmentInfo>& segments, MonoTime now);
+  [[nodiscard]] std::uint64_t events() const noexcept { return events_.get(); }
+  [[nodiscard]] std::uint64_t unreadable() const noexcept { return unreadable_.get(); }
+
+ private:
+  [[nodiscard]] bool advance_segment(const std::deque<SegmentInfo>& segments);
+  [[nodiscard]] bool read_block(const std::deque<SegmentInfo>& segments);
+  void hand_over(flow::Batch& batch, const flow::BlockView& block);
+
+  flow::Loop& loop_;
+  flow::BatchPool& pool_;
+  flow::SettlementRegistry& registry_;
+  const std::vector<Target>& workers_;
+  const std::string directory_;
+  Log log_;
+  SegmentReader reader_;
+  bool active_ = false;
+  std::uint64_t after_ = 0;       ///< Sequence up to which nothing is to be read.
+  std::uint64_t segment_id_ = 0;  ///< The one being read, or read last.
+  Counter events_;
+  Counter unreadable_;
+};
+
+}  // namespace tocsin::journal

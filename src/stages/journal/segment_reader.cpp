@@ -1,0 +1,142 @@
+#include "stages/journal/segment_reader.hpp"
+
+#include <algorithm>
+#include <cstring>
+
+#include "base/crc32c.hpp"
+
+namespace tocsin::journal {
+namespace {
+
+constexpr std::size_t window_size_min = 256 * 1024;
+constexpr std::size_t header_size_max = block_alignment;
+constexpr std::size_t crc_offset = offsetof(flow::BlockHeader, crc);
+
+bool header_plausible(const flow::BlockHeader& h) noexcept {
+  return h.magic == flow::block_magic && h.header_size >= sizeof(flow::BlockHeader) &&
+         h.header_size <= header_size_max;
+}
+
+// Every version keeps magic, version, header_size and crc where they are, and computes the CRC over
+// header_size bytes: so a newer block can be told from a damaged one.
+bool header_intact(std::span<const std::byte> header) noexcept {
+  constexpr std::array<std::byte, sizeof(flow::BlockHeader::crc)> no_crc{};
+  std::uint32_t crc = crc32c(0, header.first(crc_offset));
+  crc = crc32c(crc, no_crc);
+  crc = crc32c(crc, header.subspan(crc_offset + no_crc.size()));
+  return crc == reinterpret_cast<const flow::BlockHeader*>(header.data())->crc;
+}
+
+bool records_intact(const flow::BlockView& block) noexcept {
+  for (std::uint32_t i = 0; i < block.size(); ++i) {
+    if (!block.record_intact(i)) return false;
+  }
+  return true;
+}
+
+}  // namespace
+
+Result<void, io::Errno> SegmentReader::open(const std::string& path, std::uint64_t segment_id,
+                                            std::uint64_t limit) {
+  close();
+  auto file = io_.open(path, io::OpenMode::read);
+  if (!file) return Unexpected{file.error()};
+  file_ = *file;
+  open_ = true;
+  const auto size = io_.size(file_);
+  if (!size) {
+    close();
+    return Unexpected{size.error()};
+  }
+  segment_id_ = segment_id;
+  limit_ = std::min(limit, *size);
+  position_ = good_end_ = nonzero_end_ = skipped_ = window_offset_ = window_size_ = 0;
+  error_ = 0;
+  return {};
+}
+
+void SegmentReader::close() noexcept {
+  if (open_) io_.close_file(file_);
+  open_ = false;
+  block_.reset();
+}
+
+std::span<const std::byte> SegmentReader::view(std::uint64_t size) {
+  size = std::min(size, limit_ - position_);
+  const bool inside =
+      position_ >= window_offset_ && position_ + size <= window_offset_ + window_size_;
+  if (!inside) {
+    if (const auto wanted = align_up(size); window_.size() < wanted || window_.size() == 0) {
+      window_ = AlignedBuffer(std::max<std::size_t>(wanted, window_size_min));
+    }
+    const std::uint64_t ask = std::min<std::uint64_t>(window_.size(), align_up(limit_ - position_));
+    const auto got = io_.read(file_, window_.span().first(ask), position_);
+    window_offset_ = position_;
+    window_size_ = got ? *got : 0;
+    if (!got) error_ = got.error();
+    size = std::min(size, window_size_);
+  }
+  return {window_.data() + (position_ - window_offset_), size};
+}
+
+SegmentReader::Verdict SegmentReader::judge(std::uint64_t sequence_min, std::uint64_t& stride) {
+  stride = block_alignment;
+  auto bytes = view(sizeof(flow::BlockHeader));
+  if (bytes.size() < sizeof(flow::BlockHeader)) return Verdict::bad;
+  flow::BlockHeader header;
+  std::memcpy(&header, bytes.data(), sizeof(header));
+  if (!header_plausible(header)) return Verdict::bad;
+  bytes = view(header.header_size);
+  if (bytes.size() < header.header_size || !header_intact(bytes)) return Verdict::bad;
+  if (header.version > flow::block_version) {
+    newer_version_ = header.version;
+    return Verdict::newer;
+  }
+  const std::uint64_t last = header.base_sequence + header.record_count - 1;
+  if (header.segment_id != segment_id_ || header.base_sequence < sequence_min ||
+      header.record_count == 0 || last < header.base_sequence || last == UINT64_MAX ||
+      header.block_size > block_size_max) {
+    return Verdict::bad;
+  }
+  block_ = flow::BlockView::parse(view(header.block_size));
+  // The size is under the header's CRC, so it can be believed when a record is damaged: what a
+  // device put into a payload is then never taken for a block.
+  stride = std::max<std::uint64_t>(align_up(header.block_size), block_alignment);
+  return block_ && records_intact(*block_) ? Verdict::good : Verdict::bad;
+}
+
+void SegmentReader::note_nonzero(std::uint64_t stride) {
+  const auto bytes = view(stride);
+  for (std::size_t end = bytes.size(); end > 0;) {
+    const std::size_t begin = end - std::min<std::size_t>(end, 64);
+    for (std::size_t i = end; i > begin; --i) {
+      if (bytes[i - 1] == std::byte{0}) continue;
+      nonzero_end_ = position_ + i;
+      return;
+    }
+    end = begin;
+  }
+}
+
+SegmentReader::Step SegmentReader::next(std::uint64_t sequence_min) {
+  block_.reset();
+  while (position_ < limit_) {
+    std::uint64_t stride = 0;
+    const Verdict verdict = judge(sequence_min, stride);
+    if (error_ != 0) return Step::failed;
+    if (verdict == Verdict::newer) return Step::newer;
+    if (verdict == Verdict::good) {
+      skipped_ = position_ - good_end_;
+      position_ += stride;
+      good_end_ = position_;
+      return Step::block;
+    }
+    note_nonzero(stride);
+    if (error_ != 0) return Step::failed;
+    position_ += std::min(stride, limit_ - position_);
+    position_ = std::min(align_up(position_), limit_);
+  }
+  return Step::end;
+}
+
+}  // namespace tocsin::journal

@@ -1,0 +1,78 @@
+#pragma once
+// Reads the good blocks of one segment in order and steps over everything else.
+
+#include <cstdint>
+#include <span>
+#include <string>
+
+#include "flow/block.hpp"
+#include "io/io.hpp"
+#include "stages/journal/segment.hpp"
+
+namespace tocsin::journal {
+
+/// Blocking; on the thread of its Io. Holds one file and a window of it.
+class SegmentReader {
+ public:
+  enum class Step : std::uint8_t {
+    block,   ///< block() is the next good block.
+    end,     ///< No further good block below the limit.
+    newer,   ///< An intact block of a version that this program does not know.
+    failed,  ///< The disk refused; see error().
+  };
+
+  explicit SegmentReader(io::Io& io) noexcept : io_(io) {}
+  SegmentReader(const SegmentReader&) = delete;
+  SegmentReader& operator=(const SegmentReader&) = delete;
+  ~SegmentReader() { close(); }
+
+  /// Begins at the first block. Nothing from `limit` on is looked at.
+  [[nodiscard]] Result<void, io::Errno> open(const std::string& path, std::uint64_t segment_id,
+                                             std::uint64_t limit);
+  void close() noexcept;
+  [[nodiscard]] bool is_open() const noexcept { return open_; }
+  /// More of the file became good: next() continues where it stood.
+  void set_limit(std::uint64_t limit) noexcept { limit_ = limit; }
+
+  /// Finds the next good block: this segment's id, base sequence >= `sequence_min`, header and
+  /// every record intact.
+  [[nodiscard]] Step next(std::uint64_t sequence_min);
+  /// Valid until the next call of next().
+  [[nodiscard]] const flow::BlockView& block() const noexcept { return *block_; }
+  /// Bytes stepped over between the last good block and this one.
+  [[nodiscard]] std::uint64_t skipped() const noexcept { return skipped_; }
+  /// Aligned end of the last good block.
+  [[nodiscard]] std::uint64_t good_end() const noexcept { return good_end_; }
+  /// After Step::end: bytes after the last good block up to the last that is not zero.
+  [[nodiscard]] std::uint64_t tail() const noexcept {
+    return nonzero_end_ > good_end_ ? nonzero_end_ - good_end_ : 0;
+  }
+  [[nodiscard]] io::Errno error() const noexcept { return error_; }
+  [[nodiscard]] std::uint16_t newer_version() const noexcept { return newer_version_; }
+  [[nodiscard]] std::uint64_t position() const noexcept { return position_; }
+
+ private:
+  enum class Verdict : std::uint8_t { good, bad, newer };
+  /// `size` bytes at position_, or fewer at the limit.
+  [[nodiscard]] std::span<const std::byte> view(std::uint64_t size);
+  [[nodiscard]] Verdict judge(std::uint64_t sequence_min, std::uint64_t& stride);
+  void note_nonzero(std::uint64_t stride);
+
+  io::Io& io_;
+  io::FileId file_;
+  bool open_ = false;
+  AlignedBuffer window_;
+  std::uint64_t window_offset_ = 0;
+  std::uint64_t window_size_ = 0;
+  std::uint64_t segment_id_ = 0;
+  std::uint64_t limit_ = 0;
+  std::uint64_t position_ = 0;
+  std::uint64_t good_end_ = 0;
+  std::uint64_t nonzero_end_ = 0;
+  std::uint64_t skipped_ = 0;
+  std::optional<flow::BlockView> block_;
+  io::Errno error_ = 0;
+  std::uint16_t newer_version_ = 0;
+};
+
+}  // namespace tocsin::journal
