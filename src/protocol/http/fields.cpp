@@ -1,0 +1,174 @@
+#include "protocol/http/fields.hpp"
+
+#include <algorithm>
+#include <cstdint>
+
+#include "protocol/http/head.hpp"
+
+namespace tocsin::http {
+namespace {
+
+std::string_view trim(std::string_view text) noexcept {
+  while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
+  while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) text.remove_suffix(1);
+  return text;
+}
+
+constexpr int hex_value(char c) noexcept {
+  if (c >= '0' && c <= '9') return c - '0';
+  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
+  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
+  return -1;
+}
+
+// U+0000..1F and U+007F..9F, which CloudEvents forbids in strings. `text` is valid UTF-8.
+bool has_controls(std::string_view text) noexcept {
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const auto byte = static_cast<std::uint8_t>(text[i]);
+    if (byte < 0x20 || byte == 0x7F) return true;
+    if (byte == 0xC2 && static_cast<std::uint8_t>(text[i + 1]) < 0xA0) return true;
+  }
+  return false;
+}
+
+bool unquote(std::string_view value, std::string& out) {
+  for (std::size_t i = 0; i < value.size(); ++i) {
+    if (value[i] == '"') return false;
+    if (value[i] == '\\' && ++i == value.size()) return false;
+    out += value[i];
+  }
+  return true;
+}
+
+// In place, from `start` to the end of `text`: the result is never longer.
+bool percent_decode(std::string& text, std::size_t start) {
+  std::size_t to = start;
+  for (std::size_t i = start; i < text.size(); ++i) {
+    if (text[i] != '%') {
+      text[to++] = text[i];
+      continue;
+    }
+    if (text.size() - i < 3) return false;
+    const int high = hex_value(text[i + 1]);
+    const int low = hex_value(text[i + 2]);
+    if (high < 0 || low < 0) return false;
+    text[to++] = static_cast<char>(high * 16 + low);
+    i += 2;
+  }
+  text.resize(to);
+  return true;
+}
+
+bool is_lower_hex(std::string_view text) noexcept {
+  return std::all_of(text.begin(), text.end(),
+                     [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); });
+}
+
+bool all_zero(std::string_view text) noexcept { return text.find_first_not_of('0') == text.npos; }
+
+bool is_port(std::string_view text) noexcept {
+  return text.size() <= 5 && text.find_first_not_of("0123456789") == text.npos;
+}
+
+}  // namespace
+
+std::string_view media_type(std::string_view content_type) noexcept {
+  return trim(content_type.substr(0, content_type.find(';')));
+}
+
+bool charset_is_utf8(std::string_view content_type) noexcept {
+  for (;;) {
+    const std::size_t semicolon = content_type.find(';');
+    if (semicolon == content_type.npos) return true;
+    content_type.remove_prefix(semicolon + 1);
+    const std::string_view parameter = trim(content_type.substr(0, content_type.find(';')));
+    const std::size_t equals = parameter.find('=');
+    if (!equals_ignoring_case(parameter.substr(0, equals), "charset")) continue;
+    std::string_view value = equals == parameter.npos ? "" : parameter.substr(equals + 1);
+    if (value.size() >= 2 && value.front() == '"' && value.back() == '"') {
+      value = value.substr(1, value.size() - 2);
+    }
+    return equals_ignoring_case(value, "utf-8") || equals_ignoring_case(value, "us-ascii");
+  }
+}
+
+bool is_utf8(std::string_view text) noexcept {
+  std::size_t i = 0;
+  while (i < text.size()) {
+    const auto lead = static_cast<std::uint8_t>(text[i++]);
+    if (lead < 0x80) continue;
+    // Well-formed byte sequences, Unicode 15 table 3-7: only the second byte's range varies.
+    std::size_t more = 1;
+    std::uint8_t low = 0x80;
+    std::uint8_t high = 0xBF;
+    if (lead >= 0xE0) more = lead >= 0xF0 ? 3 : 2;
+    if (lead < 0xC2 || lead > 0xF4 || text.size() - i < more) return false;
+    if (lead == 0xE0) low = 0xA0;
+    if (lead == 0xED) high = 0x9F;
+    if (lead == 0xF0) low = 0x90;
+    if (lead == 0xF4) high = 0x8F;
+    for (; more > 0; --more, low = 0x80, high = 0xBF) {
+      const auto byte = static_cast<std::uint8_t>(text[i++]);
+      if (byte < low || byte > high) return false;
+    }
+  }
+  return true;
+}
+
+bool decode_cloudevents_value(std::string_view value, std::string& out) noexcept {
+  const std::size_t start = out.size();
+  bool good = true;
+  if (value.size() >= 2 && value.front() == '"' && value.back() == '"') {
+    good = unquote(value.substr(1, value.size() - 2), out);
+  } else {
+    out += value;
+  }
+  good = good && percent_decode(out, start);
+  const std::string_view decoded = std::string_view(out).substr(start);
+  if (good && is_utf8(decoded) && !has_controls(decoded)) return true;
+  out.resize(start);
+  return false;
+}
+
+bool is_traceparent(std::string_view text) noexcept {
+  // 00-<32 hex>-<16 hex>-<2 hex>; a later version may be longer, after another dash.
+  constexpr std::size_t size = 55;
+  if (text.size() < size || text[2] != '-' || text[35] != '-' || text[52] != '-') return false;
+  const std::string_view version = text.substr(0, 2);
+  const std::string_view trace = text.substr(3, 32);
+  const std::string_view parent = text.substr(36, 16);
+  if (!is_lower_hex(version) || !is_lower_hex(trace) || !is_lower_hex(parent) ||
+      !is_lower_hex(text.substr(53, 2)) || version == "ff") {
+    return false;
+  }
+  if (text.size() > size && (version == "00" || text[size] != '-')) return false;
+  return !all_zero(trace) && !all_zero(parent);
+}
+
+std::optional<std::string_view> host_of(std::string_view authority) noexcept {
+  if (authority.starts_with('[')) {
+    const std::size_t end = authority.find(']');
+    if (end == authority.npos) return std::nullopt;
+    const std::string_view rest = authority.substr(end + 1);
+    if (!rest.empty() && (rest.front() != ':' || !is_port(rest.substr(1)))) return std::nullopt;
+    return authority.substr(1, end - 1);
+  }
+  const std::size_t colon = authority.find(':');
+  if (colon != authority.npos && !is_port(authority.substr(colon + 1))) return std::nullopt;
+  const std::string_view host = authority.substr(0, colon);
+  if (host.empty()) return std::nullopt;
+  return host;
+}
+
+std::optional<std::string_view> authority_of_origin(std::string_view origin) noexcept {
+  for (const std::string_view scheme :
+       {std::string_view("http://"), std::string_view("https://")}) {
+    if (origin.size() > scheme.size() &&
+        equals_ignoring_case(origin.substr(0, scheme.size()), scheme)) {
+      return origin.substr(scheme.size());
+    }
+  }
+  return std::nullopt;
+}
+
+}  // namespace tocsin::http

@@ -1,0 +1,219 @@
+#include "protocol/http/request_parser.hpp"
+
+#include <llhttp.h>
+
+#include <algorithm>
+#include <cassert>
+
+namespace tocsin::http {
+namespace {
+
+Method method_of(std::uint8_t number) noexcept {
+  switch (number) {
+    case HTTP_GET:
+      return Method::get;
+    case HTTP_HEAD:
+      return Method::head;
+    case HTTP_POST:
+      return Method::post;
+    case HTTP_PUT:
+      return Method::put;
+    case HTTP_DELETE:
+      return Method::del;
+    case HTTP_PATCH:
+      return Method::patch;
+    case HTTP_OPTIONS:
+      return Method::options;
+    default:
+      return Method::other;
+  }
+}
+
+}  // namespace
+
+RequestParser::RequestParser(const Limits& limits, ByteBudget* budget) noexcept
+    : limits_(limits), head_(HeadKind::request, limits.head_size_max, budget), body_(budget) {}
+
+RequestParser::Fed RequestParser::feed(std::string_view bytes) noexcept {
+  if (state_ == State::failed) return {.consumed = 0, .status = ParseStatus::failed};
+  if (state_ == State::complete) {
+    head_.reset();
+    body_.reset();
+    state_ = State::head;
+  }
+  std::size_t consumed = 0;
+  if (state_ == State::head) {
+    const HeadReader::Step step = head_.feed(bytes);
+    consumed = step.consumed;
+    if (step.error != ParseError::none) {
+      fail(step.error);
+    } else if (step.complete) {
+      const ParseError error = begin_body();
+      if (error != ParseError::none) fail(error);
+    }
+  }
+  if (state_ == State::body) consumed += feed_body(bytes.substr(consumed));
+  if (state_ == State::chunked) consumed += feed_chunked(bytes.substr(consumed));
+  if (state_ == State::complete) {
+    fill_request();
+    return {.consumed = consumed, .status = ParseStatus::complete};
+  }
+  // The rest comes later, and these bytes will be gone by then.
+  if (state_ == State::body || state_ == State::chunked) {
+    if (!head_.keep() || !body_.keep()) fail(ParseError::memory);
+  }
+  return {.consumed = consumed,
+          .status = state_ == State::failed ? ParseStatus::failed : ParseStatus::more};
+}
+
+void RequestParser::fail(ParseError error) noexcept {
+  assert(error != ParseError::none);
+  state_ = State::failed;
+  error_ = error;
+}
+
+ParseError RequestParser::begin_body() noexcept {
+  const HeadInfo& info = head_.info();
+  if (info.method == HTTP_CONNECT) return ParseError::connect;
+  request_ = {};
+  request_.headers = &head_.headers();
+  if (const ParseError error = split_target(); error != ParseError::none) return error;
+  if (const ParseError error = check_host(); error != ParseError::none) return error;
+  const auto expect = head_.headers().find("expect");
+  expects_continue_ = info.http11 && expect && equals_ignoring_case(*expect, "100-continue");
+  if (info.chunked) {
+    chunks_.start(limits_.body_size_max, limits_.chunk_extra_max);
+    state_ = State::chunked;
+    return ParseError::none;
+  }
+  if (info.length > limits_.body_size_max) return ParseError::body_too_large;
+  body_left_ = info.length;
+  state_ = body_left_ > 0 ? State::body : State::complete;
+  return ParseError::none;
+}
+
+// RFC 9112 section 3.2: exactly one Host field in HTTP/1.1.
+ParseError RequestParser::check_host() const noexcept {
+  const Headers& headers = head_.headers();
+  std::size_t hosts = 0;
+  for (std::size_t i = 0; i < headers.size(); ++i) {
+    const Header header = headers.at(i);
+    if (header.name.size() != 4 || !equals_ignoring_case(header.name, "host")) continue;
+    ++hosts;
+    if (header.value.find_first_of(" \t,/@?#") != header.value.npos) return ParseError::host;
+  }
+  if (hosts > 1 || (hosts == 0 && head_.info().http11)) return ParseError::host;
+  return ParseError::none;
+}
+
+// RFC 9112 section 3.2: origin-form, absolute-form, or "*" with OPTIONS.
+ParseError RequestParser::split_target() noexcept {
+  std::string_view target = head_.target();
+  request_.target = target;
+  request_.authority = head_.headers().find("host").value_or(std::string_view{});
+  if (target == "*") {
+    request_.path = target;
+    return head_.info().method == HTTP_OPTIONS ? ParseError::none : ParseError::target;
+  }
+  if (target.find('#') != target.npos) return ParseError::target;
+  if (!target.starts_with('/')) {
+    const std::size_t scheme = target.find("://");
+    if (scheme == target.npos || (!equals_ignoring_case(target.substr(0, scheme), "http") &&
+                                  !equals_ignoring_case(target.substr(0, scheme), "https"))) {
+      return ParseError::target;
+    }
+    target.remove_prefix(scheme + 3);
+    const std::size_t end = std::min(target.find_first_of("/?"), target.size());
+    request_.authority = target.substr(0, end);
+    if (request_.authority.empty() || request_.authority.find('@') != target.npos) {
+      return ParseError::target;
+    }
+    target.remove_prefix(end);
+  }
+  const std::size_t question = target.find('?');
+  request_.path = target.substr(0, question);
+  if (request_.path.empty()) request_.path = "/";
+  if (question != target.npos) request_.query = target.substr(question + 1);
+  return ParseError::none;
+}
+
+std::size_t RequestParser::feed_body(std::string_view bytes) noexcept {
+  const auto size = static_cast<std::size_t>(std::min<std::uint64_t>(body_left_, bytes.size()));
+  if (!body_.add(bytes.substr(0, size))) {
+    fail(ParseError::memory);
+    return size;
+  }
+  body_left_ -= size;
+  if (body_left_ == 0) state_ = State::complete;
+  return size;
+}
+
+std::size_t RequestParser::feed_chunked(std::string_view bytes) noexcept {
+  std::size_t consumed = 0;
+  for (;;) {
+    const ChunkedDecoder::Step step = chunks_.feed(bytes.substr(consumed));
+    consumed += step.consumed;
+    switch (step.status) {
+      case ChunkedDecoder::Status::data:
+        if (!body_.add(step.data)) {
+          fail(ParseError::memory);
+          return consumed;
+        }
+        break;
+      case ChunkedDecoder::Status::more:
+        return consumed;
+      case ChunkedDecoder::Status::done:
+        state_ = State::complete;
+        return consumed;
+      case ChunkedDecoder::Status::failed:
+        fail(ParseError::chunk);
+        return consumed;
+      case ChunkedDecoder::Status::too_large:
+        fail(ParseError::body_too_large);
+        return consumed;
+    }
+  }
+}
+
+void RequestParser::fill_request() noexcept {
+  // The head may have moved since begin_body(), when the body came in pieces.
+  [[maybe_unused]] const ParseError error = split_target();
+  assert(error == ParseError::none);
+  const HeadInfo& info = head_.info();
+  request_.method = method_of(info.method);
+  request_.http11 = info.http11;
+  request_.keep_alive = info.keep_alive;
+  request_.body = body_.view();
+}
+
+bool RequestParser::keep() noexcept {
+  assert(state_ == State::complete);
+  if (!head_.keep() || !body_.keep()) return false;
+  fill_request();
+  return true;
+}
+
+bool RequestParser::idle() const noexcept {
+  return state_ == State::complete || (state_ == State::head && !head_.started());
+}
+
+bool RequestParser::in_body() const noexcept {
+  return state_ == State::body || state_ == State::chunked;
+}
+
+bool RequestParser::awaits_continue() const noexcept {
+  return in_body() && expects_continue_ && body_.size() == 0;
+}
+
+void RequestParser::release() noexcept {
+  head_.release();
+  body_.release();
+  request_ = {};
+  expects_continue_ = false;
+  error_ = ParseError::none;
+  state_ = State::head;
+}
+
+std::size_t RequestParser::capacity() const noexcept { return head_.capacity() + body_.capacity(); }
+
+}  // namespace tocsin::http

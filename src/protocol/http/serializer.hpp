@@ -1,0 +1,47 @@
+#pragma once
+// Writing HTTP/1.1 response heads.
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+#include <tocsin/time.hpp>
+
+#include "protocol/http/buffer.hpp"
+
+namespace tocsin::http {
+
+[[nodiscard]] std::string_view reason_phrase(std::uint16_t status) noexcept;
+
+/// The Date field's value (RFC 9110 section 5.6.7), made anew once a second.
+class DateCache {
+ public:
+  static constexpr std::size_t size = 29;  // "Sun, 06 Nov 1994 08:49:37 GMT"
+  /// The view is valid until the next call.
+  [[nodiscard]] std::string_view at(WallTime now) noexcept;
+
+ private:
+  std::int64_t second_ = INT64_MIN;
+  std::array<char, size> text_{};
+};
+
+enum class Persistence : std::uint8_t {
+  implied,     ///< HTTP/1.1, goes on: no field needed.
+  keep_alive,  ///< HTTP/1.0 that asked for it.
+  close,
+};
+
+struct ResponseHead {
+  std::uint16_t status = 200;
+  std::string_view content_type;  ///< Empty: no such field.
+  std::uint64_t content_length = 0;
+  Persistence persistence = Persistence::implied;
+  std::string_view date;   ///< Empty: no such field (a clock that nobody trusts).
+  std::string_view extra;  ///< Further fields, each ended by CRLF. Trusted text only.
+};
+
+/// Appends status line and fields. False when the buffer's budget is used up (nothing appended).
+[[nodiscard]] bool append_head(GrowBuffer& out, const ResponseHead& head) noexcept;
+
+}  // namespace tocsin::http

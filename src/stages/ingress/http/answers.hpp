@@ -1,0 +1,59 @@
+#pragma once
+// Composes the answers to ingest requests: hands the events to decode and says what became of them.
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "flow/intake.hpp"
+#include "protocol/http/request_parser.hpp"
+#include "stages/ingress/http/metrics.hpp"
+#include "stages/ingress/http/problem.hpp"
+#include "stages/ingress/http/response_queue.hpp"
+#include "stages/ingress/http/trigger.hpp"
+
+namespace tocsin::ingress {
+
+/// An answer without its head. Views are valid until the composer is used again.
+struct Answer {
+  std::uint16_t status = 200;
+  std::string_view content_type;
+  std::string_view body;
+  std::string_view extra{};  ///< Further header fields, each ended by CRLF.
+  AnswerKind kind = AnswerKind::final;
+};
+
+/// One per reactor.
+///
+/// Batches are answered with an array of the same length in the same order; its status is 202 when
+/// every entry was accepted (or there was none), 207 when some were, 503 when all were refused for
+/// want of capacity, and 422 when all were refused otherwise.
+class AnswerComposer {
+ public:
+  AnswerComposer(flow::Intake& intake, std::size_t head_size_max, HttpMetrics& metrics);
+
+  /// Takes in the events of a request. `queue` is composing the response, which it makes wait for
+  /// the acknowledgements; `token` names it, with the entry's index in the low half of `detail`.
+  [[nodiscard]] Answer take_events(const http::Request& request, EventRoute route,
+                                   const flow::AckToken& token, ResponseQueue& queue) noexcept;
+  [[nodiscard]] Answer problem(const Problem& problem) noexcept;
+  /// What replaces a response (head and body) whose events `failed` could not be stored.
+  [[nodiscard]] Answer not_stored(std::string_view response, AnswerKind kind,
+                                  std::span<const std::uint32_t> failed) noexcept;
+
+ private:
+  class Verdicts;
+  [[nodiscard]] Answer refusal(const flow::Rejection& rejection) noexcept;
+  [[nodiscard]] Answer take_one(const flow::RawEvent& event, const flow::AckToken& token,
+                                ResponseQueue& queue) noexcept;
+  [[nodiscard]] Answer take_batch(const flow::RawEvent& event, flow::BatchForm form,
+                                  const flow::AckToken& token, ResponseQueue& queue) noexcept;
+  void start_text();
+
+  flow::Intake& intake_;
+  HttpMetrics& metrics_;
+  TriggerReader reader_;
+  std::string text_;
+};
+
+}  // namespace tocsin::ingress

@@ -1,0 +1,32 @@
+#pragma once
+// Problem details for HTTP APIs (RFC 9457).
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "flow/intake.hpp"
+
+namespace tocsin::ingress {
+
+inline constexpr std::string_view problem_media_type = "application/problem+json";
+
+/// All views are static text.
+struct Problem {
+  std::uint16_t status = 400;
+  std::string_view name;  ///< Ends the `type` URN; a closed set.
+  std::string_view title{};
+  std::string_view detail{};
+  std::string_view pointer{};  ///< JSON pointer of the culprit, or empty.
+};
+
+/// What a refused event looks like to its sender. `entries` is 400; whoever sees that the body was
+/// an array, so that there were too many entries, makes it 413.
+[[nodiscard]] Problem problem_of(const flow::Rejection& rejection) noexcept;
+
+/// Appends the problem as one line of JSON.
+void append_problem(std::string& out, const Problem& problem);
+/// Appends text as a JSON string with its quotes. `text` is valid UTF-8.
+void append_json_string(std::string& out, std::string_view text);
+
+}  // namespace tocsin::ingress

@@ -1,0 +1,151 @@
+#include "stages/ingress/http/server.hpp"
+
+#include <fmt/format.h>
+
+#include <cassert>
+#include <system_error>
+
+namespace tocsin::ingress {
+
+HttpServer::HttpServer(flow::Loop& loop, flow::Intake& intake, HttpOptions options, Log log,
+                       HttpRouter& router)
+    : loop_(loop),
+      intake_(intake),
+      options_(std::move(options)),
+      log_(std::move(log)),
+      router_(router),
+      budget_(options_.carry_bytes_max),
+      guard_(options_.host_names),
+      composer_(intake, options_.head_size_max, metrics_) {
+  loop_.add_ticker(*this);
+  intake_.add_ready_listener(*this);
+}
+
+HttpServer::~HttpServer() {
+  loop_.disarm(*this);
+  loop_.remove_ticker(*this);
+  for (const auto& connection : connections_) loop_.disarm(*connection);
+}
+
+Result<void, std::string> HttpServer::start(std::span<const io::Endpoint> endpoints, bool shared) {
+  for (const io::Endpoint& endpoint : endpoints) {
+    auto listener = std::make_unique<Listener>(*this);
+    const auto id = loop_.io().listen(endpoint, shared, *listener);
+    if (!id) {
+      return Unexpected{fmt::format("cannot listen for HTTP on {}: {}", io::to_string(endpoint),
+                                    std::generic_category().message(id.error()))};
+    }
+    listener->id = *id;
+    listener->endpoint = loop_.io().local_endpoint(*id);
+    listeners_.push_back(std::move(listener));
+  }
+  return {};
+}
+
+std::vector<io::Endpoint> HttpServer::endpoints() const {
+  std::vector<io::Endpoint> all;
+  for (const auto& listener : listeners_) all.push_back(listener->endpoint);
+  return all;
+}
+
+io::StreamHandler* HttpServer::accept(io::StreamId stream, const io::Endpoint& listener,
+                                      const io::Endpoint&) noexcept {
+  if (draining_ || open_count_ == options_.connections_max) {
+    metrics_.count(HttpRefusal::connections);
+    return nullptr;
+  }
+  if (free_slots_.empty()) {
+    const auto slot = static_cast<std::uint32_t>(connections_.size());
+    connections_.push_back(std::make_unique<HttpConnection>(*this, slot));
+    free_slots_.push_back(slot);
+  }
+  HttpConnection& connection = *connections_[free_slots_.back()];
+  free_slots_.pop_back();
+  ++open_count_;
+  metrics_.opened.add();
+  connection.open(stream, listener);
+  return &connection;
+}
+
+void HttpServer::accept_failed(io::Errno error) noexcept {
+  log_->warn("http: cannot accept connections: {}", std::generic_category().message(error));
+}
+
+void HttpServer::closed(std::uint32_t slot) noexcept {
+  assert(open_count_ > 0);
+  --open_count_;
+  metrics_.closed.add();
+  free_slots_.push_back(slot);
+}
+
+void HttpServer::on_ack(const flow::AckToken& token, bool stored) noexcept {
+  assert(token.sink == this && token.slot < connections_.size());
+  HttpConnection& connection = *connections_[token.slot];
+  // The client may be gone; its slot may even have a new one.
+  if (connection.generation() != token.generation) return;
+  connection.on_ack(token.detail, stored);
+}
+
+void HttpServer::want_flush(std::uint32_t slot) noexcept {
+  HttpConnection& connection = *connections_[slot];
+  if (connection.flush_listed) return;
+  connection.flush_listed = true;
+  // Acknowledgements may come from a ticker that runs after ours in this turn: the timer keeps the
+  // loop from sleeping on them.
+  if (to_flush_.empty() && !armed()) loop_.arm(*this, loop_.now());
+  to_flush_.push_back(slot);
+}
+
+void HttpServer::hold(std::uint32_t slot) noexcept {
+  HttpConnection& connection = *connections_[slot];
+  if (connection.hold_listed) return;
+  connection.hold_listed = true;
+  held_.push_back(slot);
+}
+
+MonoTime HttpServer::on_tick(MonoTime) noexcept {
+  flushing_.swap(to_flush_);
+  loop_.disarm(*this);
+  for (const std::uint32_t slot : flushing_) {
+    connections_[slot]->flush_listed = false;
+    connections_[slot]->flush();
+  }
+  flushing_.clear();
+  return MonoTime::max();
+}
+
+void HttpServer::on_ready() noexcept {
+  // A resumed connection may have to wait again, and then stands in held_ anew.
+  resuming_.swap(held_);
+  for (const std::uint32_t slot : resuming_) {
+    connections_[slot]->hold_listed = false;
+    connections_[slot]->resume();
+  }
+  resuming_.clear();
+}
+
+void HttpServer::drain() noexcept {
+  draining_ = true;
+  for (const auto& listener : listeners_) loop_.io().close_listener(listener->id);
+  listeners_.clear();
+  for (const auto& connection : connections_) connection->drain();
+}
+
+void HttpServer::close_all() noexcept {
+  for (const auto& connection : connections_) connection->close();
+}
+
+bool HttpServer::reclaim() noexcept {
+  // Once a turn: it looks at every connection.
+  if (reclaimed_at_ == loop_.now()) return false;
+  reclaimed_at_ = loop_.now();
+  for (const auto& connection : connections_) connection->reclaim();
+  return true;
+}
+
+std::string_view HttpServer::date() noexcept {
+  if (!loop_.io().wall_trusted()) return {};  // RFC 9110 section 6.6.1: no clock, no Date.
+  return date_.at(loop_.io().wall_now());
+}
+
+}  // namespace tocsin::ingress

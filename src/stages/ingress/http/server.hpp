@@ -1,0 +1,108 @@
+#pragma once
+// The HTTP listener of one reactor (DESIGN: ingress).
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include <tocsin/result.hpp>
+
+#include "base/log.hpp"
+#include "base/metrics.hpp"
+#include "flow/intake.hpp"
+#include "flow/loop.hpp"
+#include "io/io.hpp"
+#include "protocol/http/serializer.hpp"
+#include "stages/ingress/http/answers.hpp"
+#include "stages/ingress/http/connection.hpp"
+#include "stages/ingress/http/guard.hpp"
+#include "stages/ingress/http/metrics.hpp"
+#include "stages/ingress/http/options.hpp"
+#include "stages/ingress/http/router.hpp"
+
+namespace tocsin::ingress {
+
+/// Serves `POST /api/events` and `POST /api/events/batch`; everything else goes to the router. All
+/// calls but describe() on the loop's thread. Destroy it only when drained() (or when the Io, and
+/// with it every connection, is gone).
+class HttpServer final : public flow::AckSink,
+                         public flow::Ticker,
+                         public MetricSource,
+                         private flow::Timer,
+                         private flow::Intake::ReadyListener {
+ public:
+  HttpServer(flow::Loop& loop, flow::Intake& intake, HttpOptions options, Log log,
+             HttpRouter& router);
+  ~HttpServer();
+
+  /// Listens on every endpoint (see listen_endpoints()). `shared`: other reactors listen on the
+  /// same ones. Fails with a sentence that names the address.
+  [[nodiscard]] Result<void, std::string> start(std::span<const io::Endpoint> endpoints,
+                                                bool shared);
+  /// Where it listens: port 0 resolved. Give these to the start() of the other reactors.
+  [[nodiscard]] std::vector<io::Endpoint> endpoints() const;
+  /// Stops accepting; connections close when what is in flight has been answered.
+  void drain() noexcept;
+  /// Closes what is left; on_closed calls follow.
+  void close_all() noexcept;
+  [[nodiscard]] bool drained() const noexcept { return open_count_ == 0; }
+
+  void on_ack(const flow::AckToken& token, bool stored) noexcept override;
+  MonoTime on_tick(MonoTime now) noexcept override;
+  void describe(MetricSink& sink) const override { metrics_.describe(sink); }
+  [[nodiscard]] const HttpMetrics& metrics() const noexcept { return metrics_; }
+  [[nodiscard]] const http::ByteBudget& budget() const noexcept { return budget_; }
+
+ private:
+  friend class HttpConnection;
+  struct Listener final : io::AcceptHandler {
+    explicit Listener(HttpServer& owner) noexcept : server(owner) {}
+    io::StreamHandler* on_accept(io::StreamId stream, const io::Endpoint& peer) noexcept override {
+      return server.accept(stream, endpoint, peer);
+    }
+    void on_accept_error(io::Errno error) noexcept override { server.accept_failed(error); }
+    HttpServer& server;
+    io::ListenerId id;
+    io::Endpoint endpoint;
+  };
+
+  [[nodiscard]] io::StreamHandler* accept(io::StreamId stream, const io::Endpoint& listener,
+                                          const io::Endpoint& peer) noexcept;
+  void accept_failed(io::Errno error) noexcept;
+  void on_timer(MonoTime) noexcept override {}  // It only ends the loop's wait; on_tick works.
+  void on_ready() noexcept override;
+
+  // --- for connections ---------------------------------------------------------------------------
+  void want_flush(std::uint32_t slot) noexcept;
+  void hold(std::uint32_t slot) noexcept;
+  void closed(std::uint32_t slot) noexcept;
+  /// Frees what idle connections keep. True when something may have been freed.
+  bool reclaim() noexcept;
+  [[nodiscard]] std::string_view date() noexcept;
+
+  flow::Loop& loop_;
+  flow::Intake& intake_;
+  HttpOptions options_;
+  Log log_;
+  HttpRouter& router_;
+  HttpMetrics metrics_;
+  http::ByteBudget budget_;
+  RequestGuard guard_;
+  AnswerComposer composer_;
+  HttpReply reply_;
+  http::DateCache date_;
+  std::vector<std::unique_ptr<Listener>> listeners_;
+  std::vector<std::unique_ptr<HttpConnection>> connections_;
+  std::vector<std::uint32_t> free_slots_;
+  std::vector<std::uint32_t> to_flush_;
+  std::vector<std::uint32_t> flushing_;
+  std::vector<std::uint32_t> held_;
+  std::vector<std::uint32_t> resuming_;
+  std::uint32_t open_count_ = 0;
+  bool draining_ = false;
+  MonoTime reclaimed_at_ = MonoTime::min();
+};
+
+}  // namespace tocsin::ingress
