@@ -1,0 +1,102 @@
+#pragma once
+// Options of the MQTT listener: the table, and the structure made from its values.
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include <tocsin/option.hpp>
+#include <tocsin/time.hpp>
+
+namespace tocsin::ingress {
+
+inline constexpr std::array<OptionSpec, 11> mqtt_options{{
+    {.key = "listen",
+     .type = OptionType::text_list,
+     .fallback = "127.0.0.1:1883",
+     .help = "Addresses and ports to listen on; an empty list turns MQTT off."},
+    {.key = "allow_anonymous",
+     .type = OptionType::boolean,
+     .fallback = "false",
+     .help = "Allows listening beyond loopback, although clients are not authenticated yet."},
+    {.key = "connections_max",
+     .type = OptionType::integer,
+     .fallback = "10000",
+     .min = 1,
+     .max = 1'000'000,
+     .help = "Connections at a time; further ones are closed at once."},
+    {.key = "connect_timeout_ms",
+     .type = OptionType::duration_ms,
+     .fallback = "10000",
+     .min = 100,
+     .max = 600'000,
+     .help = "Time from accepting a connection to its complete CONNECT."},
+    {.key = "keep_alive_max_s",
+     .type = OptionType::integer,
+     .fallback = "1200",
+     .min = 0,
+     .max = 65'535,
+     .help = "Longest keep-alive; MQTT 5 clients that ask for more, or for none, get this one. "
+             "0 = as the client wishes."},
+    {.key = "packet_size_max",
+     .type = OptionType::bytes,
+     .fallback = "256KiB",
+     .min = 16'384,
+     .max = 16'777'216,
+     .help = "Largest packet; must not exceed what a batch can hold."},
+    {.key = "receive_maximum",
+     .type = OptionType::integer,
+     .fallback = "1024",
+     .min = 1,
+     .max = 65'535,
+     .help = "QoS 1 publishes of one client that may wait for their acknowledgement."},
+    {.key = "output_bytes_max",
+     .type = OptionType::bytes,
+     .fallback = "128KiB",
+     .min = 16'384,
+     .max = 67'108'864,
+     .help = "Bytes that may wait for one slow client."},
+    {.key = "carry_bytes_max",
+     .type = OptionType::bytes,
+     .fallback = "16MiB",
+     .min = 262'144,
+     .max = 1'099'511'627'776,
+     .help = "Memory for partial packets, output and wills of all connections together."},
+    {.key = "subscriptions_max",
+     .type = OptionType::integer,
+     .fallback = "32",
+     .min = 0,
+     .max = 1024,
+     .help = "Subscriptions of one client."},
+    {.key = "notifications_bytes_max",
+     .type = OptionType::bytes,
+     .fallback = "8MiB",
+     .min = 65'536,
+     .max = 1'073'741'824,
+     .help = "Memory for notifications on their way to the subscribers of all reactors."},
+}};
+
+struct MqttOptions {
+  std::vector<std::string> listen{"127.0.0.1:1883"};
+  bool allow_anonymous = false;
+  std::uint32_t connections_max = 10'000;
+  Duration connect_timeout = std::chrono::seconds(10);
+  std::uint16_t keep_alive_max_s = 1200;
+  std::size_t packet_size_max = std::size_t{256} * 1024;
+  std::uint16_t receive_maximum = 1024;
+  std::size_t output_bytes_max = std::size_t{128} * 1024;
+  std::size_t carry_bytes_max = std::size_t{16} * 1024 * 1024;
+  std::uint32_t subscriptions_max = 32;
+  std::size_t notifications_bytes_max = std::size_t{8} * 1024 * 1024;
+
+  [[nodiscard]] static MqttOptions from(const OptionValues& values);
+  /// What the table cannot say: endpoints, loopback, and packets against `payload_max` (the largest
+  /// payload of a batch). A sentence for people, or empty.
+  [[nodiscard]] std::string check(std::size_t payload_max) const;
+  /// One reactor's part of what is limited for the whole process.
+  [[nodiscard]] MqttOptions share(std::uint32_t reactors) const;
+};
+
+}  // namespace tocsin::ingress
