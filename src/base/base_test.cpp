@@ -72,6 +72,18 @@ TEST(Hash, ValuesArePinned) {
   EXPECT_EQ(hash64("a longer partition key"), 9417317922061313717U);
 }
 
+// Notification ids are made of it.
+TEST(Hash, Hash128IsPinnedAndCountsSizes) {
+  const Hash128 empty = hash128("");
+  EXPECT_EQ(empty.hi, 0U);
+  EXPECT_EQ(empty.lo, 0U);
+  const Hash128 two = hash128("c", hash128("ab"));
+  EXPECT_EQ(two.hi, 0U);
+  EXPECT_EQ(two.lo, 0U);
+  EXPECT_FALSE(two == hash128("bc", hash128("a")));
+  EXPECT_FALSE(two == hash128("abc"));
+}
+
 TEST(LogSafe, EscapesControlCharactersAndCuts) {
   EXPECT_EQ(log_safe("a\r\nb"), "a\\x0d\\x0ab");
   EXPECT_EQ(log_safe("\x1b[31m"), "\\x1b[31m");

@@ -45,4 +45,20 @@ inline std::uint64_t hash64(std::string_view text, std::uint64_t seed = 0) noexc
   return detail::mix(state ^ k1, k0);
 }
 
+/// 128 bits that stand for one or more texts.
+struct Hash128 {
+  std::uint64_t hi = 0x243F6A8885A308D3;
+  std::uint64_t lo = 0x13198A2E03707344;
+  bool operator==(const Hash128&) const = default;
+};
+
+/// Adds one text to a hash; sizes count, so that ("ab", "c") and ("a", "bc") differ. Notification
+/// ids are made of it, so the result must not change: tests pin values.
+inline Hash128 hash128(std::string_view text, Hash128 state = {}) noexcept {
+  // Two folds that see each other's state, so that the halves do not collide together.
+  const std::uint64_t hi = hash64(text, state.hi ^ detail::mix(state.lo, 0xA4093822299F31D1));
+  const std::uint64_t lo = hash64(text, state.lo + detail::mix(hi, 0x082EFA98EC4E6C89));
+  return {hi, lo};
+}
+
 }  // namespace tocsin

@@ -1,0 +1,79 @@
+#include "stages/match/matcher.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace tocsin::match {
+
+Matcher::Matcher(std::shared_ptr<const RuleSet> rules, std::size_t payload_max)
+    : scanner_(payload_max) {
+  adopt(std::move(rules));
+}
+
+void Matcher::adopt(std::shared_ptr<const RuleSet> rules) {
+  leaves_.reset();
+  rules_ = std::move(rules);
+  leaves_.emplace(rules_->trie());
+  considered_.assign(rules_->conjunctions().size(), 0);
+  found_.assign(rules_->rule_count(), 0);
+  epoch_ = 0;
+}
+
+void Matcher::next_epoch() {
+  if (++epoch_ != 0) return;
+  std::ranges::fill(considered_, 0U);
+  std::ranges::fill(found_, 0U);
+  epoch_ = 1;
+}
+
+void Matcher::match(const RecordView& record, std::vector<RuleIndex>& out) {
+  out.clear();
+  next_epoch();
+  leaves_->clear();
+  document_.reset();
+  if ((record.header().flags & record_flag::binary_payload) == 0) {
+    const auto indexes = scanner_.scan(record.payload());
+    if (indexes && !indexes->empty()) document_.emplace(record.payload().data(), *indexes);
+  }
+  const std::string_view source = record.attribute(AttributeTag::event_source);
+  if (!source.empty()) leaves_->add(source_field, {ScalarKind::string, source, {}});
+  if (document_) leaves_->collect(*document_, record.payload().size());
+  leaves_->link();
+  for (const Leaf& leaf : leaves_->leaves()) {
+    if (leaf.field == PathTrie::no_field) continue;
+    rules_->index().probe(leaf.field, leaf.value,
+                          [&](ConjunctionIndex index) { consider(index, out); });
+  }
+  for (const ConjunctionIndex index : rules_->always()) consider(index, out);
+  std::ranges::sort(out);
+  events_.add();
+  if (!out.empty()) {
+    events_matched_.add();
+    matches_.add(out.size());
+  }
+}
+
+void Matcher::consider(ConjunctionIndex index, std::vector<RuleIndex>& out) {
+  if (std::exchange(considered_[index], epoch_) == epoch_) return;
+  const Conjunction& conjunction = rules_->conjunctions()[index];
+  if (found_[conjunction.rule] == epoch_) return;
+  if (conjunction.reads_payload && !document_) return;
+  verifications_.add();
+  if (!verifier_.holds(*rules_, conjunction, *leaves_)) return;
+  found_[conjunction.rule] = epoch_;
+  out.push_back(conjunction.rule);
+}
+
+void Matcher::describe(MetricSink& sink) const {
+  sink.counter("tocsin_events_evaluated_total", "Events that were matched against the rules.", {},
+               events_.get());
+  sink.counter("tocsin_events_matched_total", "Events that matched at least one rule.", {},
+               events_matched_.get());
+  sink.counter("tocsin_matches_total", "Pairs of an event and a rule that it matched.", {},
+               matches_.get());
+  sink.counter("tocsin_match_verifications_total",
+               "Rules that the index proposed and whose fields were then compared.", {},
+               verifications_.get());
+}
+
+}  // namespace tocsin::match

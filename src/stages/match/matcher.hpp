@@ -1,0 +1,61 @@
+#pragma once
+// Matches records against a rule set: the stage `match`.
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include <tocsin/event.hpp>
+
+#include "base/metrics.hpp"
+#include "protocol/json/scanner.hpp"
+#include "protocol/json/walker.hpp"
+#include "stages/match/leaves.hpp"
+#include "stages/match/rule_set.hpp"
+#include "stages/match/verifier.hpp"
+
+namespace tocsin::match {
+
+/// One worker's matcher; one thread. After a short warm-up it allocates nothing per event.
+class Matcher final : public MetricSource {
+ public:
+  /// `payload_max`: longest payload that can come; memory is about 5 bytes for each byte of it.
+  Matcher(std::shared_ptr<const RuleSet> rules, std::size_t payload_max);
+
+  /// Changes to another snapshot, between two records.
+  void adopt(std::shared_ptr<const RuleSet> rules);
+  [[nodiscard]] const RuleSet& rules() const noexcept { return *rules_; }
+
+  /// Replaces `out` by the rules that match, in rule order. The payload is a document that decode
+  /// validated, or binary: then only rules without a pattern match. json_padding readable bytes
+  /// follow the payload.
+  void match(const RecordView& record, std::vector<RuleIndex>& out);
+
+  /// The payload of the record that match() saw last, for the stages that follow; nothing when it
+  /// is binary. Valid until the next match(), as long as the record is.
+  [[nodiscard]] const std::optional<json::Value>& document() const noexcept { return document_; }
+
+  void describe(MetricSink& sink) const override;
+
+ private:
+  void next_epoch();
+  void consider(ConjunctionIndex index, std::vector<RuleIndex>& out);
+
+  std::shared_ptr<const RuleSet> rules_;
+  json::StructuralScanner scanner_;
+  std::optional<json::Value> document_;
+  std::optional<LeafSet> leaves_;
+  Verifier verifier_;
+  // The epoch in which a conjunction was considered, a rule found: cheaper than clearing.
+  std::vector<std::uint32_t> considered_;
+  std::vector<std::uint32_t> found_;
+  std::uint32_t epoch_ = 0;
+  Counter events_;
+  Counter events_matched_;
+  Counter matches_;
+  Counter verifications_;
+};
+
+}  // namespace tocsin::match

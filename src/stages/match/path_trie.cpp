@@ -1,0 +1,51 @@
+#include "stages/match/path_trie.hpp"
+
+#include <utility>
+
+#include "base/hash.hpp"
+
+namespace tocsin::match {
+
+PathTrie::PathTrie(std::uint64_t seed, FieldIndex first_field)
+    : seed_(seed), field_end_(first_field), nodes_(1), edges_(16) {}
+
+FieldIndex PathTrie::insert(std::span<const std::string_view> path) {
+  NodeIndex node = root;
+  for (const std::string_view key : path) {
+    NodeIndex next = child(node, key);
+    if (next == no_node) {
+      if (nodes_.size() * 2 >= edges_.size()) grow();
+      next = static_cast<NodeIndex>(nodes_.size());
+      nodes_.emplace_back();
+      nodes_[node].key_sizes |= size_bit(key);
+      edges_[slot_of(node, key)] = {key, node, next};
+    }
+    node = next;
+  }
+  if (nodes_[node].field == no_field) nodes_[node].field = field_end_++;
+  return nodes_[node].field;
+}
+
+NodeIndex PathTrie::child(NodeIndex node, std::string_view key) const noexcept {
+  if ((nodes_[node].key_sizes & size_bit(key)) == 0) return no_node;
+  return edges_[slot_of(node, key)].child;
+}
+
+std::size_t PathTrie::slot_of(NodeIndex node, std::string_view key) const noexcept {
+  const std::size_t mask = edges_.size() - 1;
+  std::size_t at = hash64(key, seed_ + node) & mask;
+  while (edges_[at].child != no_node && (edges_[at].parent != node || edges_[at].key != key)) {
+    at = (at + 1) & mask;
+  }
+  return at;
+}
+
+void PathTrie::grow() {
+  std::vector<Edge> old(edges_.size() * 2);
+  std::swap(old, edges_);
+  for (const Edge& edge : old) {
+    if (edge.child != no_node) edges_[slot_of(edge.parent, edge.key)] = edge;
+  }
+}
+
+}  // namespace tocsin::match

@@ -1,0 +1,59 @@
+#pragma once
+// The paths that some rule uses, as a tree: it drives the walk over a document, which then visits
+// nothing else.
+
+#include <cstdint>
+#include <span>
+#include <string_view>
+#include <vector>
+
+namespace tocsin::match {
+
+using NodeIndex = std::uint32_t;
+using FieldIndex = std::uint32_t;
+
+class PathTrie {
+ public:
+  static constexpr NodeIndex root = 0;
+  static constexpr NodeIndex no_node = UINT32_MAX;
+  static constexpr FieldIndex no_field = UINT32_MAX;
+
+  /// `seed`: secret, so that nobody can send keys that collide. Fields count from `first_field`.
+  PathTrie(std::uint64_t seed, FieldIndex first_field);
+
+  /// The field at the end of this path, made when missing. The keys must outlive the trie.
+  FieldIndex insert(std::span<const std::string_view> path);
+
+  /// The child behind a key (without escapes), or no_node.
+  [[nodiscard]] NodeIndex child(NodeIndex node, std::string_view key) const noexcept;
+  /// The field that ends here, or no_field.
+  [[nodiscard]] FieldIndex field(NodeIndex node) const noexcept { return nodes_[node].field; }
+  [[nodiscard]] bool has_children(NodeIndex node) const noexcept {
+    return nodes_[node].key_sizes != 0;
+  }
+  [[nodiscard]] std::size_t node_count() const noexcept { return nodes_.size(); }
+  [[nodiscard]] FieldIndex field_end() const noexcept { return field_end_; }
+
+ private:
+  struct Node {
+    FieldIndex field = no_field;
+    std::uint64_t key_sizes = 0;  // Bit min(size, 63): some child's key has it.
+  };
+  struct Edge {
+    std::string_view key;
+    NodeIndex parent = no_node;
+    NodeIndex child = no_node;
+  };
+  [[nodiscard]] static std::uint64_t size_bit(std::string_view key) noexcept {
+    return std::uint64_t{1} << (key.size() < 63 ? key.size() : 63);
+  }
+  [[nodiscard]] std::size_t slot_of(NodeIndex node, std::string_view key) const noexcept;
+  void grow();
+
+  std::uint64_t seed_;
+  FieldIndex field_end_;
+  std::vector<Node> nodes_;
+  std::vector<Edge> edges_;  // Open addressing, a power of two, at most half full.
+};
+
+}  // namespace tocsin::match
