@@ -32,9 +32,8 @@ tocsin_room(io FOLDERS io
             LINK tocsin_base PkgConfig::uring PkgConfig::cares tocsin_mbedtls tocsin_mbedx509
                  tocsin_mbedcrypto)
 tocsin_room(protocol FOLDERS protocol LINK tocsin_base tocsin_llhttp simdjson::simdjson)
-tocsin_room(flow FOLDERS flow LINK tocsin_io tocsin_protocol)
-tocsin_room(stages FOLDERS stages
-            LINK tocsin_flow tocsin_mbedcrypto tocsin_paho_cpp tocsin_paho_c)
+tocsin_room(flow FOLDERS flow LINK tocsin_io tocsin_protocol tocsin_paho_cpp tocsin_paho_c)
+tocsin_room(stages FOLDERS stages LINK tocsin_flow tocsin_mbedcrypto)
 tocsin_room(control FOLDERS control LINK tocsin_stages)
 tocsin_room(app FOLDERS app LINK tocsin_control)
 tocsin_room(cli FOLDERS cli LINK tocsin_app CLI11::CLI11)
