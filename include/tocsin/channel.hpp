@@ -92,6 +92,10 @@ class Channel {
 
   /// Stops: every outstanding `done` fires with `shutdown` on a later turn.
   virtual void close() noexcept = 0;
+
+  /// After close(): whether nothing (socket, thread, message) refers to the channel any more, so
+  /// that it may be destroyed. It is not destroyed before.
+  [[nodiscard]] virtual bool closed() const noexcept { return true; }
 };
 
 }  // namespace tocsin

@@ -1,47 +1,34 @@
 #pragma once
-// How a notification ended (DESIGN decision 11), and where that is reported.
+// How a notification ends, and who is told.
 
+#include <cstddef>
 #include <cstdint>
 #include <string_view>
 
-#include <tocsin/event.hpp>
+#include <tocsin/channel.hpp>
+
+#include "flow/notification.hpp"
 
 namespace tocsin::flow {
 
-enum class Outcome : std::uint8_t { sent, dead, cancelled, suppressed, expired };
-inline constexpr std::size_t outcome_count = 5;
-
-[[nodiscard]] constexpr std::string_view to_string(Outcome outcome) noexcept {
-  switch (outcome) {
-    case Outcome::sent:
-      return "sent";
-    case Outcome::dead:
-      return "dead";
-    case Outcome::cancelled:
-      return "cancelled";
-    case Outcome::suppressed:
-      return "suppressed";
-    case Outcome::expired:
-      return "expired";
-  }
-  return "unknown";
-}
-
-/// Views are valid during the call.
-struct OutcomeReport {
-  NotificationId id;
-  std::string_view rule;
-  std::string_view channel;
-  std::string_view recipient;  ///< In full; the record keeps a redacted form.
-  Outcome outcome = Outcome::sent;
-  std::string_view error;  ///< to_string(DeliveryError), or empty.
-  std::uint32_t attempts = 0;
+/// Closed set: it becomes a metric label and a column of the ledger.
+enum class Outcome : std::uint8_t {
+  sent,
+  dead,        ///< Given up; it stands in the dead-letter file with its reason.
+  cancelled,   ///< Its channel was removed.
+  suppressed,  ///< Policy said that nobody needs to hear it.
+  expired,     ///< Too old to be worth sending.
 };
+inline constexpr std::size_t outcome_count = 5;
+[[nodiscard]] std::string_view to_string(Outcome outcome) noexcept;
 
+/// Told about every end, exactly once a notification, on the loop that owned it and before its
+/// range is settled.
 class OutcomeSink {
  public:
-  /// Any thread.
-  virtual void outcome(const OutcomeReport& report) noexcept = 0;
+  /// `notification` is valid during the call. `error` is `none` unless the outcome is `dead`.
+  virtual void on_outcome(const Notification& notification, Outcome outcome,
+                          DeliveryError error) noexcept = 0;
 
  protected:
   ~OutcomeSink() = default;

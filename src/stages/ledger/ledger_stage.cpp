@@ -117,6 +117,17 @@ bool LedgerStage::drain() {
   return false;
 }
 
+void LedgerStage::on_outcome(const flow::Notification& notification, flow::Outcome outcome,
+                             DeliveryError error) noexcept {
+  outcomes_.add({.id = notification.id,
+                 .rule = notification.rule,
+                 .channel = notification.channel,
+                 .recipient = notification.recipient,
+                 .outcome = outcome,
+                 .error = error == DeliveryError::none ? std::string_view() : to_string(error),
+                 .attempts = notification.attempts});
+}
+
 void LedgerStage::describe(MetricSink& sink) const {
   for (std::size_t i = 0; i < flow::outcome_count; ++i) {
     const auto outcome = static_cast<flow::Outcome>(i);

@@ -20,7 +20,7 @@
 
 namespace tocsin::ledger {
 
-/// On the journal's loop, but for outcome(), outcomes() and describe(): any thread.
+/// On the journal's loop, but for on_outcome(), outcomes() and describe(): any thread.
 ///
 /// Order of use: recover() before the journal's, start(), then drain() at the end.
 class LedgerStage final : public flow::Receiver,
@@ -58,7 +58,8 @@ class LedgerStage final : public flow::Receiver,
   /// failed); else call again after a turn.
   [[nodiscard]] bool drain();
 
-  void outcome(const flow::OutcomeReport& report) noexcept override { outcomes_.add(report); }
+  void on_outcome(const flow::Notification& notification, flow::Outcome outcome,
+                  DeliveryError error) noexcept override;
   [[nodiscard]] const OutcomeLog& outcomes() const noexcept { return outcomes_; }
   void describe(MetricSink& sink) const override;
 

@@ -45,7 +45,7 @@ std::string redact_recipient(std::string_view recipient) {
 
 OutcomeLog::OutcomeLog(std::size_t capacity) : ring_(capacity) {}
 
-void OutcomeLog::add(const flow::OutcomeReport& report) noexcept {
+void OutcomeLog::add(const OutcomeReport& report) noexcept {
   counts_[static_cast<std::size_t>(report.outcome)].add();
   if (ring_.empty()) return;
   const std::string recipient = redact_recipient(report.recipient);

@@ -27,6 +27,17 @@ struct OutcomeRecord {
   std::uint32_t attempts = 0;
 };
 
+/// How one notification ended. Views are valid during the call.
+struct OutcomeReport {
+  NotificationId id;
+  std::string_view rule;
+  std::string_view channel;
+  std::string_view recipient;  ///< In full; the record keeps a redacted form.
+  flow::Outcome outcome = flow::Outcome::sent;
+  std::string_view error;  ///< to_string(DeliveryError), or empty.
+  std::uint32_t attempts = 0;
+};
+
 /// Enough of a recipient to recognize it, too little to abuse it: "a***@example.com",
 /// "***67" for a number, scheme and host of a URL; a topic and other text is cut after 4
 /// characters.
@@ -37,7 +48,7 @@ struct OutcomeRecord {
 class OutcomeLog {
  public:
   explicit OutcomeLog(std::size_t capacity);
-  void add(const flow::OutcomeReport& report) noexcept;
+  void add(const OutcomeReport& report) noexcept;
   /// Newest first, at most `count`, only those with number < `before`.
   [[nodiscard]] std::vector<OutcomeRecord> list(std::size_t count,
                                                 std::uint64_t before = UINT64_MAX) const;
