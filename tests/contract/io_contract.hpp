@@ -9,6 +9,7 @@
 #include <deque>
 #include <functional>
 #include <memory>
+#include <ostream>
 #include <span>
 #include <string>
 #include <string_view>
@@ -28,6 +29,9 @@ struct IoFactory {
   /// Path of a directory for this test; it need not exist yet, and is empty.
   std::function<std::string()> directory;
 };
+
+/// Keeps addresses out of test names and failures.
+inline void PrintTo(const IoFactory& factory, std::ostream* out) { *out << factory.name; }
 
 inline std::string factory_name(const testing::TestParamInfo<IoFactory>& info) {
   return info.param.name;
