@@ -5,14 +5,14 @@
 
 #include "stages/journal/recovery.hpp"
 #include "stages/journal/segment_reader.hpp"
-#include "stages/journal/test_disk.hpp"
+#include "tests/sim/test_disk.hpp"
 
 namespace {
 
 using tocsin::journal::RecoveryReport;
-using tocsin::journal::test::Disk;
-using tocsin::journal::test::Inode;
-using tocsin::journal::test::TestIo;
+using tocsin::test::Disk;
+using tocsin::test::Inode;
+using tocsin::test::TestIo;
 
 constexpr const char* directory = "data/journal";
 

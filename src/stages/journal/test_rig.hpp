@@ -11,9 +11,11 @@
 
 #include "flow/batch.hpp"
 #include "stages/journal/journal_stage.hpp"
-#include "stages/journal/test_disk.hpp"
+#include "tests/sim/test_disk.hpp"
 
 namespace tocsin::journal::test {
+
+using namespace tocsin::test;
 
 inline constexpr std::size_t batch_size = 96 * 1024;
 

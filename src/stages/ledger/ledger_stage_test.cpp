@@ -3,15 +3,15 @@
 
 #include <gtest/gtest.h>
 
-#include "stages/journal/test_disk.hpp"
+#include "tests/sim/test_disk.hpp"
 
 namespace tocsin::ledger {
 namespace {
 
-using journal::test::Disk;
-using journal::test::Faults;
-using journal::test::Leftover;
-using journal::test::TestIo;
+using test::Disk;
+using test::Faults;
+using test::Leftover;
+using test::TestIo;
 
 struct Rig {
   TestIo io;

@@ -14,7 +14,7 @@
 
 #include "io/io.hpp"
 
-namespace tocsin::journal::test {
+namespace tocsin::test {
 
 using Bytes = std::vector<std::byte>;
 
@@ -245,4 +245,4 @@ class TestIo final : public io::Io {
   std::vector<Operation> lost_;
 };
 
-}  // namespace tocsin::journal::test
+}  // namespace tocsin::test
