@@ -111,6 +111,20 @@ class Batch {
   std::atomic<std::uint32_t> holders_{0};
 };
 
+/// Kind of the message by which a batch comes back to the reactor that filled it (Message::object is
+/// the Batch, `stored` is set), with one holder.
+inline constexpr std::uint32_t message_batch_committed = 0xBA7C4;
+
+/// Where reactors hand sealed batches to: the journal.
+class BatchSink {
+ public:
+  /// `batch` is sealed and not empty; one holder goes with it. Any reactor thread.
+  virtual void on_batch(Batch* batch) noexcept = 0;
+
+ protected:
+  ~BatchSink() = default;
+};
+
 /// A fixed number of batches. Threads take and return; nothing is allocated after construction.
 class BatchPool {
  public:

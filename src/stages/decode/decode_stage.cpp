@@ -1,0 +1,227 @@
+#include "stages/decode/decode_stage.hpp"
+
+#include <algorithm>
+#include <cassert>
+#include <cstring>
+#include <utility>
+
+#include "base/hash.hpp"
+#include "stages/decode/base64.hpp"
+#include "stages/decode/envelope.hpp"
+#include "stages/decode/refuse_json.hpp"
+
+namespace tocsin::decode {
+namespace {
+
+using flow::Accepted;
+using flow::AckToken;
+using flow::Envelope;
+using flow::RawEvent;
+using flow::Refusal;
+using flow::Rejection;
+
+std::uint64_t random_seed(io::Io& io) noexcept {
+  std::uint64_t seed = 0;
+  io.random(std::as_writable_bytes(std::span{&seed, 1}));
+  return seed;
+}
+
+}  // namespace
+
+DecodeStage::DecodeStage(flow::Loop& loop, flow::BatchPool& pool, flow::BatchSink& sink,
+                         std::shared_ptr<const flow::SourceTable> sources, const Settings& settings,
+                         Log log)
+    : loop_(loop),
+      event_size_max_(settings.event_size_max),
+      body_size_max_(std::max(settings.body_size_max, settings.event_size_max)),
+      payload_max_(pool.payload_max()),
+      batches_(loop, pool, sink, settings.reactor, settings.inflight_max),
+      sources_(std::move(sources)),
+      validator_(event_size_max_, body_size_max_),
+      ids_(random_seed(loop.io())),
+      log_(std::move(log)) {}
+
+void DecodeStage::set_sources(std::shared_ptr<const flow::SourceTable> sources) {
+  sources_ = SourceIndex(std::move(sources));
+  log_->debug("reactor takes {} event sources", sources_.table().sources().size());
+}
+
+void DecodeStage::drain() noexcept {
+  draining_ = true;
+  batches_.drain();
+}
+
+DecodeStage::Outcome DecodeStage::add(const RawEvent& event, const AckToken& ack) noexcept {
+  return decode(event, nullptr, ack);
+}
+
+DecodeStage::Outcome DecodeStage::account(Outcome outcome) noexcept {
+  if (outcome) {
+    decoded_.add();
+  } else {
+    refused_[static_cast<std::size_t>(outcome.error().reason)].add();
+  }
+  return outcome;
+}
+
+DecodeStage::Outcome DecodeStage::decode(const RawEvent& event, const json::Value* root,
+                                         const AckToken& ack) noexcept {
+  received_.add();
+  draft_.reset();
+  if (const auto check = check_size(event); !check) return account(Unexpected{check.error()});
+  if (const auto check = read(event, root); !check) return account(Unexpected{check.error()});
+  if (const auto check = find_source(); !check) return account(Unexpected{check.error()});
+  if (const auto check = apply_transport(event); !check) {
+    return account(Unexpected{check.error()});
+  }
+  return account(append(event, ack));
+}
+
+Check DecodeStage::check_size(const RawEvent& event) const noexcept {
+  if (draining_) return refuse(Refusal::shutting_down, "the server is shutting down");
+  if (event.payload.size() > event_size_max_) {
+    return refuse(Refusal::too_large, "the event is larger than event_size_max");
+  }
+  if (event.payload.empty() && event.envelope != Envelope::cloudevents_binary) {
+    return refuse(Refusal::empty, "there is no payload");
+  }
+  return {};
+}
+
+Check DecodeStage::read(const RawEvent& event, const json::Value* root) noexcept {
+  switch (event.envelope) {
+    case Envelope::api:
+    case Envelope::cloudevents:
+      return read_document(event, root);
+    case Envelope::cloudevents_binary:
+      if (root != nullptr) {
+        return refuse(Refusal::content_type, "binary mode carries one event");
+      }
+      return read_binary(event);
+    case Envelope::device:
+      break;
+  }
+  if (auto check = read_device(event, sources_.table(), draft_); !check) return check;
+  if (root == nullptr) {
+    const auto document = validator_.validate(event.payload);
+    if (!document) return refuse_json(document.error());
+  }
+  draft_.data = event.payload;
+  draft_.data_kind = EventDraft::Data::json;
+  return {};
+}
+
+Check DecodeStage::read_document(const RawEvent& event, const json::Value* root) noexcept {
+  if (root == nullptr) {
+    if (!is_json_media_type(event.content_type)) {
+      return refuse(Refusal::content_type, "the content type is not JSON");
+    }
+    const auto document = validator_.validate(event.payload);
+    if (!document) return refuse_json(document.error());
+    const json::Value own = document->root();
+    return read_document(event, &own);
+  }
+  return event.envelope == Envelope::api ? read_api(*root, draft_)
+                                         : read_cloudevents(*root, draft_);
+}
+
+Check DecodeStage::read_binary(const RawEvent& event) noexcept {
+  if (auto check = read_cloudevents_binary(event, draft_); !check) return check;
+  if (event.payload.empty()) return {};
+  draft_.data = event.payload;
+  draft_.data_kind = EventDraft::Data::opaque;
+  if (!is_json_media_type(draft_.get(AttributeTag::content_type))) return {};
+  const auto document = validator_.validate(event.payload);
+  if (!document) return refuse_json(document.error());
+  draft_.data_kind = EventDraft::Data::json;
+  return {};
+}
+
+Check DecodeStage::find_source() noexcept {
+  if (draft_.registered == nullptr) {
+    draft_.registered = sources_.find_for_type(draft_.get(AttributeTag::type));
+  }
+  if (draft_.registered == nullptr) {
+    return refuse(Refusal::unknown_source, "no event source has this type");
+  }
+  if (!draft_.registered->active) {
+    return refuse(Refusal::inactive_source, "the event source is not active");
+  }
+  return {};
+}
+
+Check DecodeStage::apply_transport(const RawEvent& event) noexcept {
+  if (event.envelope != Envelope::cloudevents_binary) {
+    for (const flow::Field& field : event.attributes) {
+      if (auto check = draft_.set_default(field.name, field.value); !check) return check;
+    }
+  }
+  if (draft_.get(AttributeTag::traceparent).empty()) draft_.set_traceparent(event.traceparent);
+  if (draft_.data_kind == EventDraft::Data::absent) {
+    // Only CloudEvents may lack data. Match and render need some document to look into.
+    draft_.data = "null";
+    draft_.data_kind = EventDraft::Data::json;
+  }
+  return {};
+}
+
+Result<std::size_t, Rejection> DecodeStage::write_payload(flow::Batch& batch) noexcept {
+  const std::string_view data = draft_.data;
+  if (draft_.data_kind != EventDraft::Data::base64) {
+    std::memcpy(batch.payload_tail(), data.data(), data.size());
+    return data.size();
+  }
+  const std::string_view raw = data.substr(1, data.size() - 2);
+  const auto size = base64_decode(raw, {batch.payload_tail(), base64_decoded_max(raw)});
+  if (!size) return refuse(Refusal::envelope, "data_base64 is not base64", "/data_base64");
+  return *size;
+}
+
+RecordHeader DecodeStage::make_header(std::size_t payload_size) noexcept {
+  if (wall_read_at_ != loop_.now()) {
+    wall_read_at_ = loop_.now();
+    wall_ = loop_.io().wall_now();
+  }
+  const flow::SourceConfig& source = *draft_.registered;
+  std::string_view key = source.name;
+  for (const auto tag :
+       {AttributeTag::partition_key, AttributeTag::subject, AttributeTag::source}) {
+    if (draft_.get(tag).empty()) continue;
+    key = draft_.get(tag);
+    break;
+  }
+  const bool binary =
+      draft_.data_kind == EventDraft::Data::base64 || draft_.data_kind == EventDraft::Data::opaque;
+  RecordHeader header{};
+  header.priority = draft_.priority.value_or(source.priority);
+  header.severity = draft_.severity.value_or(source.severity);
+  header.flags =
+      static_cast<std::uint16_t>((binary ? record_flag::binary_payload : 0U) |
+                                 (loop_.io().wall_trusted() ? 0U : record_flag::untrusted_clock));
+  header.id = ids_.next(wall_);
+  header.payload_size = static_cast<std::uint32_t>(payload_size);
+  header.partition_hash = static_cast<std::uint32_t>(hash64(key));
+  header.producer_time_us = draft_.producer_time_us;
+  return header;
+}
+
+DecodeStage::Outcome DecodeStage::append(const RawEvent& event, const AckToken& ack) noexcept {
+  const auto attrs_size = draft_.write_attributes(attrs_);
+  if (!attrs_size) {
+    return refuse(Refusal::attribute_size, "the attributes together are too long");
+  }
+  const bool base64 = draft_.data_kind == EventDraft::Data::base64;
+  const std::size_t room = base64 ? base64_decoded_max(draft_.data) : draft_.data.size();
+  if (room > payload_max_) return refuse(Refusal::too_large, "the payload is too large");
+  const Level level = event.level.value_or(draft_.registered->level);
+  flow::Batch* const batch = batches_.room_for(level, room, *attrs_size);
+  if (batch == nullptr) return refuse(Refusal::capacity, "no memory is free: try again later");
+  const auto payload_size = write_payload(*batch);
+  if (!payload_size) return Unexpected{payload_size.error()};
+  const RecordHeader header = make_header(*payload_size);
+  batch->append(header, {attrs_.data(), *attrs_size}, loop_.now(), ack);
+  batches_.appended(*batch);
+  return Accepted{.id = header.id, .type = draft_.get(AttributeTag::type), .data = draft_.data};
+}
+
+}  // namespace tocsin::decode

@@ -1,0 +1,94 @@
+#pragma once
+// Turns raw events into records: one per reactor, on its thread. Rules and limits are in README.md.
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+
+#include "base/log.hpp"
+#include "base/metrics.hpp"
+#include "base/uuid.hpp"
+#include "flow/batch.hpp"
+#include "flow/intake.hpp"
+#include "flow/loop.hpp"
+#include "flow/sources.hpp"
+#include "protocol/json/validator.hpp"
+#include "stages/decode/event_draft.hpp"
+#include "stages/decode/open_batches.hpp"
+#include "stages/decode/source_index.hpp"
+
+namespace tocsin::decode {
+
+struct Settings {
+  std::uint32_t reactor = 0;                    ///< Batch::owner of the batches filled here.
+  std::size_t event_size_max = 256 * 1024;      ///< Bytes of one event as it comes in.
+  std::size_t body_size_max = 4 * 1024 * 1024;  ///< Bytes of one batch body.
+  std::uint32_t inflight_max = 2;               ///< See OpenBatches.
+};
+
+/// Everything on the loop's thread, but for describe() and batches().on_batch_available().
+class DecodeStage final : public flow::Intake, public MetricSource {
+ public:
+  using Outcome = Result<flow::Accepted, flow::Rejection>;
+
+  DecodeStage(flow::Loop& loop, flow::BatchPool& pool, flow::BatchSink& sink,
+              std::shared_ptr<const flow::SourceTable> sources, const Settings& settings, Log log);
+
+  [[nodiscard]] bool ready() noexcept override { return batches_.ready(); }
+  Outcome add(const flow::RawEvent& event, const flow::AckToken& ack) noexcept override;
+  Result<std::uint32_t, flow::Rejection> add_all(const flow::RawEvent& event, flow::BatchForm form,
+                                                 flow::EntryVerdicts& verdicts) noexcept override;
+  void add_ready_listener(ReadyListener& listener) override {
+    batches_.add_ready_listener(listener);
+  }
+
+  /// For a reload. Views given out before end with the next add().
+  void set_sources(std::shared_ptr<const flow::SourceTable> sources);
+  /// Refuses events from now on and seals what there is.
+  void drain() noexcept;
+  [[nodiscard]] bool idle() const noexcept { return batches_.idle(); }
+
+  /// Receiver of flow::message_batch_committed, and waiter on the pool.
+  [[nodiscard]] OpenBatches& batches() noexcept { return batches_; }
+  void describe(MetricSink& sink) const override;
+
+ private:
+  Outcome decode(const flow::RawEvent& event, const json::Value* root,
+                 const flow::AckToken& ack) noexcept;
+  [[nodiscard]] Check check_size(const flow::RawEvent& event) const noexcept;
+  [[nodiscard]] Check read(const flow::RawEvent& event, const json::Value* root) noexcept;
+  [[nodiscard]] Check read_document(const flow::RawEvent& event, const json::Value* root) noexcept;
+  [[nodiscard]] Check read_binary(const flow::RawEvent& event) noexcept;
+  [[nodiscard]] Check find_source() noexcept;
+  [[nodiscard]] Check apply_transport(const flow::RawEvent& event) noexcept;
+  Outcome append(const flow::RawEvent& event, const flow::AckToken& ack) noexcept;
+  [[nodiscard]] Result<std::size_t, flow::Rejection> write_payload(flow::Batch& batch) noexcept;
+  [[nodiscard]] RecordHeader make_header(std::size_t payload_size) noexcept;
+  Outcome account(Outcome outcome) noexcept;
+  Result<std::uint32_t, flow::Rejection> refuse_body(const flow::Rejection& rejection) noexcept;
+  Result<std::uint32_t, flow::Rejection> add_array(flow::RawEvent event,
+                                                   flow::EntryVerdicts& verdicts) noexcept;
+  Result<std::uint32_t, flow::Rejection> add_lines(flow::RawEvent event,
+                                                   flow::EntryVerdicts& verdicts) noexcept;
+
+  flow::Loop& loop_;
+  const std::size_t event_size_max_;
+  const std::size_t body_size_max_;
+  const std::size_t payload_max_;
+  OpenBatches batches_;
+  SourceIndex sources_;
+  json::Validator validator_;
+  Uuid7Generator ids_;
+  EventDraft draft_;
+  std::array<char, record_attrs_max> attrs_;
+  MonoTime wall_read_at_ = MonoTime::min();
+  WallTime wall_{};
+  bool draining_ = false;
+  Log log_;
+  Counter received_;
+  Counter decoded_;
+  std::array<Counter, flow::refusal_count> refused_;
+};
+
+}  // namespace tocsin::decode
