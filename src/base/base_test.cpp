@@ -75,11 +75,11 @@ TEST(Hash, ValuesArePinned) {
 // Notification ids are made of it.
 TEST(Hash, Hash128IsPinnedAndCountsSizes) {
   const Hash128 empty = hash128("");
-  EXPECT_EQ(empty.hi, 0U);
-  EXPECT_EQ(empty.lo, 0U);
+  EXPECT_EQ(empty.hi, 5670581166129951405U);
+  EXPECT_EQ(empty.lo, 15065655042429243578U);
   const Hash128 two = hash128("c", hash128("ab"));
-  EXPECT_EQ(two.hi, 0U);
-  EXPECT_EQ(two.lo, 0U);
+  EXPECT_EQ(two.hi, 1139007117343913802U);
+  EXPECT_EQ(two.lo, 7786704360625227199U);
   EXPECT_FALSE(two == hash128("bc", hash128("a")));
   EXPECT_FALSE(two == hash128("abc"));
 }

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "flow/notification.hpp"
+#include "stages/decode/allocation_count.hpp"
 #include "stages/match/match_test_support.hpp"
 #include "stages/match/matcher.hpp"
 #include "stages/render/renderer.hpp"
@@ -76,6 +77,46 @@ TEST(Wiring, RecordsBecomeNotifications) {
   EXPECT_EQ(out[2]->recipient, "");
   EXPECT_EQ(out[2]->body, record.view().payload());
   for (flow::Notification* notification : out) pool.release(notification);
+}
+
+// Goal: no allocation per event once strings and scratch have grown. Method: count them, after one
+// round of warm-up, for arrays, escapes and duplicate recipients too.
+TEST(Wiring, SteadyStateAllocatesNothing) {
+  if (!decode::test::allocations_are_counted()) GTEST_SKIP() << "a sanitizer owns operator new";
+  std::vector<flow::RuleConfig> rules(1);
+  rules[0].name = "hot";
+  rules[0].pattern =
+      R"({"e":{"f":["A\u006ena"],"l":[{"exists":false}]},"v":[{"numeric":[">",1]}]})";
+  rules[0].subject = "{{device}} {{event.time}}";
+  rules[0].body = "{{e}} {{payload}} {{event.id}} {{device}}";
+  rules[0].recipient_field = "to";
+  match::Matcher matcher(*match::RuleSet::compile(rules, 1), 4096);
+  route::Router router(*route::RouteTable::compile(rules));
+  render::Renderer renderer(
+      *render::TemplateSet::compile(rules, [](auto) { return render::Escape::html; }));
+  const match::TestRecord record(
+      R"({"e":[{"f":"Anna"},{"f":"P\u0065te","l":"J"}],"v":2,"device":"<\n>","to":["a","\u0061","b"]})");
+  std::vector<match::RuleIndex> matches;
+  std::vector<route::Target> targets;
+  flow::Notification notification;
+  std::size_t made = 0;
+  std::uint64_t allocations = 0;
+  for (int round = 0; round < 20; ++round) {
+    const std::uint64_t before = decode::test::allocation_count();
+    matcher.match(record.view(), matches);
+    for (const match::RuleIndex rule : matches) {
+      router.route(record.view(), matcher.document(), rule, targets);
+      for (const route::Target& target : targets) {
+        router.fill(record.view(), rule, target, notification);
+        renderer.render(rule, record.view(), matcher.document(), notification.priority,
+                        notification.severity, notification.subject, notification.body);
+        ++made;
+      }
+    }
+    if (round > 0) allocations += decode::test::allocation_count() - before;
+  }
+  EXPECT_EQ(made, 40U);
+  EXPECT_EQ(allocations, 0U);
 }
 
 }  // namespace
