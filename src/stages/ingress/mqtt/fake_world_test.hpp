@@ -2,10 +2,10 @@
 // A world for the tests of this folder: an Io whose peers are strings, and an intake that does what
 // it is told.
 
-#include <algorithm>
-#include <deque>
+#include <cassert>
+#include <cerrno>
 #include <map>
-#include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -13,8 +13,6 @@
 #include "flow/intake.hpp"
 #include "flow/loop.hpp"
 #include "io/io.hpp"
-#include "protocol/mqtt/packets.hpp"
-#include "stages/ingress/mqtt/server.hpp"
 
 namespace tocsin::ingress {
 

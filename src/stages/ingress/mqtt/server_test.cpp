@@ -2,105 +2,12 @@
 
 #include <gtest/gtest.h>
 
-#include <array>
 #include <string>
 
-#include "stages/ingress/mqtt/connection.hpp"
-#include "stages/ingress/mqtt/fake_world_test.hpp"
+#include "stages/ingress/mqtt/server_fixture_test.hpp"
 
 namespace tocsin::ingress {
 namespace {
-
-using mqtt::PropertyId;
-using mqtt::ReasonCode;
-using mqtt::Version;
-using namespace std::string_literals;
-
-template <class Write>
-std::string written(Write&& write) {
-  std::string out(400'000, '\0');
-  out.resize(write(std::span<char>(out)));
-  return out;
-}
-
-std::string connect_packet(Version version, std::string_view id, std::uint16_t keep_alive_s = 0,
-                           bool clean = true, std::optional<mqtt::Will> will = {},
-                           mqtt::Properties properties = {}) {
-  return written([&](auto out) {
-    return mqtt::write_connect(out, {.version = version,
-                                     .clean_start = clean,
-                                     .keep_alive_s = keep_alive_s,
-                                     .client_id = id,
-                                     .will = will,
-                                     .properties = properties});
-  });
-}
-
-std::string publish_packet(Version version, std::string_view topic, std::string_view payload,
-                           std::uint16_t packet_id = 0, mqtt::Properties properties = {}) {
-  const auto qos = static_cast<std::uint8_t>(packet_id == 0 ? 0 : 1);
-  return written([&](auto out) {
-    return mqtt::write_publish(out,
-                               {.topic = topic,
-                                .payload = payload,
-                                .packet_id = packet_id,
-                                .qos = qos,
-                                .properties = properties},
-                               version);
-  });
-}
-
-std::string subscribe_packet(Version version, std::string_view filter, std::uint8_t qos) {
-  const std::array filters{mqtt::Filter{.filter = filter, .qos = qos}};
-  return written([&](auto out) { return mqtt::write_subscribe(out, 9, filters, {}, version); });
-}
-
-class MqttServerTest : public testing::Test {
- protected:
-  MqttOptions options_;
-  FakeIo io_;
-  flow::Loop loop_{io_, "test"};
-  FakeIntake intake_;
-  SessionDirectory directory_;
-  MqttHub hub_{1 << 20, 16};
-  std::unique_ptr<MqttServer> server_;
-
-  MqttServer& start() {
-    server_ =
-        std::make_unique<MqttServer>(loop_, intake_, options_, make_null_log(), directory_, &hub_);
-    EXPECT_TRUE(server_->listen({}, false).has_value());
-    return *server_;
-  }
-  void TearDown() override {
-    server_->close_now();
-    turn();
-    EXPECT_TRUE(server_->closed());
-    EXPECT_EQ(server_->budget().used(), 0U) << "buffers were not given back";
-    EXPECT_EQ(directory_.size(), 0U);
-    EXPECT_EQ(hub_.bytes_used(), 0U);
-  }
-  void turn(int n = 3) {
-    for (int i = 0; i < n; ++i) loop_.turn(MonoTime::min());
-  }
-  void pass(Duration time) {
-    io_.time += time;
-    turn();
-  }
-  FakeIo::Peer& peer(std::uint32_t client) { return io_.peers[client]; }
-  std::string take(std::uint32_t client) { return std::exchange(peer(client).received, {}); }
-  std::uint64_t closed(MqttClose reason) {
-    return server_->stats().closed[static_cast<std::size_t>(reason)].get();
-  }
-  // Connects; forgets the CONNACK.
-  std::uint32_t join(Version version, std::string_view id = "dev",
-                     mqtt::Properties properties = {}) {
-    const std::uint32_t client = *io_.accept();
-    io_.arrive(client, connect_packet(version, id, 0, true, {}, properties));
-    turn();
-    EXPECT_EQ(take(client).substr(0, 1), "\x20");
-    return client;
-  }
-};
 
 // Goal: CONNACK tells the truth about what this server can do.
 TEST_F(MqttServerTest, ConnackIsTruthful) {
@@ -253,7 +160,6 @@ TEST_F(MqttServerTest, CapacityStopsAndResumes) {
   turn();
   EXPECT_EQ(intake_.events.size(), 3U);
   EXPECT_FALSE(peer(client).receiving);
-  // The client has ended its side meanwhile: what it sent still counts.
   intake_.make_ready(100);
   turn();
   EXPECT_EQ(intake_.events.size(), 4U);
@@ -450,80 +356,6 @@ TEST_F(MqttServerTest, Wills) {
   ASSERT_EQ(intake_.events.size(), 1U);
   EXPECT_EQ(intake_.events[0].topic, "devices/1/gone");
   EXPECT_TRUE(server_->closed());
-}
-
-// Goal: only filters wholly below the notification prefix are granted.
-TEST_F(MqttServerTest, SubscriptionsAreLimitedToNotifications) {
-  options_.subscriptions_max = 2;
-  start();
-  const std::uint32_t five = join(Version::v5, "five");
-  const std::uint32_t three = join(Version::v3_1_1, "three");
-  const auto code = [&](std::uint32_t client, Version version, std::string_view filter) {
-    io_.arrive(client, subscribe_packet(version, filter, 2));
-    turn();
-    return static_cast<unsigned char>(take(client).back());
-  };
-  for (const char* filter : {"#", "+/x", "devices/+", "notifications"}) {
-    EXPECT_EQ(code(five, Version::v5, filter), 0x87) << filter;
-    EXPECT_EQ(code(three, Version::v3_1_1, filter), 0x80) << filter;
-  }
-  EXPECT_EQ(code(five, Version::v5, "notifications/#/x"), 0x8F);
-  EXPECT_EQ(code(five, Version::v5, "$share/g/notifications/#"), 0x9E);
-  EXPECT_FALSE(server_->has_subscribers());
-  EXPECT_EQ(code(five, Version::v5, "notifications/#"), 1);
-  EXPECT_EQ(code(five, Version::v5, "notifications/+"), 1);
-  EXPECT_EQ(code(five, Version::v5, "notifications/#"), 1) << "the same one again";
-  EXPECT_EQ(code(five, Version::v5, "notifications/x"), 0x97);
-  EXPECT_TRUE(server_->has_subscribers());
-  io_.arrive(five, "\xa2\x14\x00\x05\x00\x00\x0fnotifications/#"s);
-  turn();
-  EXPECT_EQ(take(five), "\xb0\x04\x00\x05\x00\x00"s);
-}
-
-// Goal: notifications reach subscribers at the smaller QoS, within the client's window, in order.
-TEST_F(MqttServerTest, NotificationsWithinTheWindow) {
-  start();
-  mqtt::PropertyBuilder<8> one;
-  one.add_u16(PropertyId::receive_maximum, 1);
-  const std::uint32_t slow = join(Version::v5, "slow", one.view());
-  const std::uint32_t plain = join(Version::v3_1_1, "plain");
-  io_.arrive(slow, subscribe_packet(Version::v5, "notifications/+", 1));
-  io_.arrive(plain, subscribe_packet(Version::v3_1_1, "notifications/a", 0));
-  turn();
-  take(slow);
-  take(plain);
-  EXPECT_TRUE(hub_.publish("notifications/a", "1", 1));
-  EXPECT_TRUE(hub_.publish("notifications/b", "2", 1));
-  EXPECT_FALSE(hub_.publish("devices/x", "3", 1)) << "not a notification topic";
-  turn();
-  EXPECT_EQ(take(plain), publish_packet(Version::v3_1_1, "notifications/a", "1"));
-  EXPECT_EQ(take(slow), publish_packet(Version::v5, "notifications/a", "1", 1));
-  io_.arrive(slow, "\x40\x02\x00\x01"s);
-  turn();
-  EXPECT_EQ(take(slow), publish_packet(Version::v5, "notifications/b", "2", 2));
-  EXPECT_EQ(hub_.bytes_used(), 0U);
-}
-
-// Goal: a client that reads nothing costs a bounded amount: QoS 0 is dropped, QoS 1 ends it.
-TEST_F(MqttServerTest, SlowSubscriber) {
-  options_.output_bytes_max = 16'384;
-  start();
-  const std::uint32_t zero = join(Version::v5, "zero");
-  const std::uint32_t one = join(Version::v5, "one");
-  io_.arrive(zero, subscribe_packet(Version::v5, "notifications/#", 0));
-  io_.arrive(one, subscribe_packet(Version::v5, "notifications/#", 1));
-  turn();
-  peer(zero).stuck = peer(one).stuck = true;
-  for (int i = 0; i < 6; ++i) {
-    ASSERT_TRUE(hub_.publish("notifications/a", std::string(4000, 'x'), 1));
-    turn();
-    EXPECT_LT(server_->budget().used(), 120'000U);
-  }
-  EXPECT_FALSE(peer(zero).closed);
-  pass(std::chrono::seconds(3));
-  EXPECT_TRUE(peer(one).closed) << "after the time to take its last bytes";
-  EXPECT_EQ(closed(MqttClose::slow_subscriber), 1U);
-  EXPECT_EQ(server_->stats().dropped[static_cast<std::size_t>(MqttDrop::slow)].get(), 3U);
 }
 
 // Goal: a client that asks for answers but does not read them is not read any further.
