@@ -7,7 +7,6 @@
 #include <vector>
 
 #include "protocol/mqtt/packets.hpp"
-#include "protocol/mqtt/utf8.hpp"
 
 namespace tocsin::mqtt {
 namespace {
@@ -489,21 +488,6 @@ TEST(MqttCodec, WritersKeepToTheirSpan) {
   }
   std::array<char, 3> small{};
   EXPECT_EQ(write_ack(small, {.packet_id = 1}, Version::v3_1_1), 0U);
-}
-
-TEST(MqttCodec, Utf8) {
-  using namespace std::string_literals;
-  for (const std::string& good :
-       {""s, "plain ascii, longer than a word"s, "gr\xc3\xbc\xc3\x9f"s, "\xe2\x82\xac"s,
-        "\xf0\x9f\x94\x94"s, "\xed\x9f\xbf"s, "\xee\x80\x80"s, "\xf4\x8f\xbf\xbf"s}) {
-    EXPECT_TRUE(utf8_valid(good)) << good;
-  }
-  for (const std::string& bad :
-       {"\0"s, "1234567\0"s, "12345678\0"s, "\x80"s, "\xc3"s, "\xc1\xbf"s, "\xe0\x9f\xbf"s,
-        "\xed\xa0\x80"s, "\xf0\x8f\xbf\xbf"s, "\xf4\x90\x80\x80"s, "\xf5\x80\x80\x80"s, "\xe2\x82"s,
-        "12345678\xff"s}) {
-    EXPECT_FALSE(utf8_valid(bad));
-  }
 }
 
 }  // namespace

@@ -22,8 +22,8 @@ namespace tocsin::mqtt {
 
 /// Section 3.1.2.5.
 struct Will {
-  std::string_view topic;
-  std::string_view payload;
+  std::string_view topic{};
+  std::string_view payload{};
   std::uint8_t qos = 0;
   bool retain = false;
   Properties properties{};
@@ -34,7 +34,7 @@ struct Connect {
   Version version = Version::v5;
   bool clean_start = true;
   std::uint16_t keep_alive_s = 0;
-  std::string_view client_id;
+  std::string_view client_id{};
   std::optional<Will> will{};
   std::optional<std::string_view> user_name{};
   std::optional<std::string_view> password{};
@@ -50,8 +50,8 @@ struct ConnAck {
 
 /// Section 3.3.
 struct Publish {
-  std::string_view topic;
-  std::string_view payload;
+  std::string_view topic{};
+  std::string_view payload{};
   std::uint16_t packet_id = 0;  ///< 0 exactly when qos is 0.
   std::uint8_t qos = 0;
   bool dup = false;
@@ -69,7 +69,7 @@ struct Ack {
 
 /// One entry of SUBSCRIBE (section 3.8.3).
 struct Filter {
-  std::string_view filter;
+  std::string_view filter{};
   std::uint8_t qos = 0;
   bool no_local = false;  ///< 5.0 only, like the two below.
   bool retain_as_published = false;

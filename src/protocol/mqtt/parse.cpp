@@ -88,9 +88,7 @@ Result<Publish, Error> parse_publish(const Frame& frame, Version version) noexce
   }
   if (publish.topic.empty() && !alias) return violated("empty topic");
   if (!utf8_valid(publish.topic)) return malformed("topic is not UTF-8");
-  if (publish.topic.find_first_of("+#") != publish.topic.npos) {
-    return malformed("wildcard in a topic name");
-  }
+  if (has_wildcard(publish.topic)) return malformed("wildcard in a topic name");
   publish.payload = reader.take_rest();
   return publish;
 }

@@ -46,8 +46,7 @@ Result<Will, Error> read_will(Reader& reader, std::uint8_t flags, Version versio
   will.topic = reader.sized();
   will.payload = reader.sized();
   if (reader.bad()) return malformed("will past the end");
-  if (will.topic.empty() || will.topic.find_first_of("+#") != will.topic.npos ||
-      !utf8_valid(will.topic)) {
+  if (will.topic.empty() || has_wildcard(will.topic) || !utf8_valid(will.topic)) {
     return malformed("will topic");
   }
   return will;

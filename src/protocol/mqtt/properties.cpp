@@ -5,7 +5,7 @@
 namespace tocsin::mqtt {
 namespace {
 
-enum class Kind : std::uint8_t { none, flag, u8, u16, u32, varint, text, topic, binary, pair };
+enum class Kind : std::uint8_t { none, flag, u16, u32, varint, text, topic, binary, pair };
 
 struct Spec {
   Kind kind = Kind::none;
@@ -75,7 +75,6 @@ Value read_value(Reader& reader, Kind kind) noexcept {
     case Kind::none:
       break;
     case Kind::flag:
-    case Kind::u8:
       value.number = reader.u8();
       break;
     case Kind::u16:
@@ -109,15 +108,10 @@ const char* value_problem(const Spec& spec, const Value& value) noexcept {
     case Kind::varint:
       return value.number == 0 && !spec.zero_allowed ? "a property must not be 0" : nullptr;
     case Kind::topic:
-      if (value.text.find_first_of("+#") != value.text.npos) {
-        return "wildcard in the response topic";
-      }
-      break;
+      return has_wildcard(value.text) ? "wildcard in the response topic" : nullptr;
     case Kind::none:
-    case Kind::u8:
-    case Kind::binary:
-      return nullptr;
     case Kind::text:
+    case Kind::binary:
     case Kind::pair:
       break;
   }

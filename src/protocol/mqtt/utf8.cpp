@@ -12,6 +12,9 @@ struct Sequence {
   std::uint8_t second_max;  // values above U+10FFFF (Unicode table 3-7).
 };
 
+constexpr std::uint64_t ones = 0x0101010101010101;
+constexpr std::uint64_t tops = 0x8080808080808080;
+
 constexpr Sequence sequence_of(std::uint8_t lead) noexcept {
   if (lead >= 0xC2 && lead <= 0xDF) return {2, 0x80, 0xBF};
   if (lead == 0xE0) return {3, 0xA0, 0xBF};
@@ -33,8 +36,6 @@ bool utf8_valid(std::string_view text) noexcept {
       std::uint64_t word = 0;
       std::memcpy(&word, at, 8);
       // Eight ASCII bytes, none of them NUL: what topics are made of.
-      constexpr std::uint64_t ones = 0x0101010101010101;
-      constexpr std::uint64_t tops = 0x8080808080808080;
       if (((word | (word - ones)) & tops) == 0) {
         at += 8;
         continue;
@@ -56,6 +57,25 @@ bool utf8_valid(std::string_view text) noexcept {
     at += sequence.size;
   }
   return true;
+}
+
+bool has_wildcard(std::string_view topic) noexcept {
+  // "+" and "#" differ in one bit: without it, one comparison finds both.
+  static_assert(('+' & 0xF7) == '#' && ('#' & 0xF7) == '#');
+  constexpr std::uint64_t without_bit = 0xF7F7F7F7F7F7F7F7;
+  constexpr std::uint64_t wanted = ones * '#';
+  const char* at = topic.data();
+  const char* const end = at + topic.size();
+  for (; end - at >= 8; at += 8) {
+    std::uint64_t word = 0;
+    std::memcpy(&word, at, 8);
+    word = (word & without_bit) ^ wanted;
+    if (((word - ones) & ~word & tops) != 0) return true;
+  }
+  for (; at < end; ++at) {
+    if (*at == '+' || *at == '#') return true;
+  }
+  return false;
 }
 
 }  // namespace tocsin::mqtt

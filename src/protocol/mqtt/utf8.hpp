@@ -1,5 +1,6 @@
 #pragma once
-// UTF-8 as MQTT wants it (section 1.5.4).
+// Checks of MQTT's strings: UTF-8 (section 1.5.4) and wildcards (section 4.7.1). Eight bytes at a
+// time, because every PUBLISH pays for them.
 
 #include <string_view>
 
@@ -8,5 +9,8 @@ namespace tocsin::mqtt {
 /// Whether `text` is well-formed UTF-8 (no overlong forms, no surrogates, at most U+10FFFF) without
 /// U+0000, which MQTT forbids in its strings.
 [[nodiscard]] bool utf8_valid(std::string_view text) noexcept;
+
+/// Whether `topic` holds "+" or "#", which a topic name must not (section 3.3.2.1).
+[[nodiscard]] bool has_wildcard(std::string_view topic) noexcept;
 
 }  // namespace tocsin::mqtt

@@ -1,0 +1,85 @@
+#include <gtest/gtest.h>
+
+#include <string>
+
+#include "stages/ingress/mqtt/server_fixture_test.hpp"
+
+namespace tocsin::ingress {
+namespace {
+
+// Goal: only filters wholly below the notification prefix are granted.
+TEST_F(MqttServerTest, SubscriptionsAreLimitedToNotifications) {
+  options_.subscriptions_max = 2;
+  start();
+  const std::uint32_t five = join(Version::v5, "five");
+  const std::uint32_t three = join(Version::v3_1_1, "three");
+  const auto code = [&](std::uint32_t client, Version version, std::string_view filter) {
+    io_.arrive(client, subscribe_packet(version, filter, 2));
+    turn();
+    return static_cast<unsigned char>(take(client).back());
+  };
+  for (const char* filter : {"#", "+/x", "devices/+", "notifications"}) {
+    EXPECT_EQ(code(five, Version::v5, filter), 0x87) << filter;
+    EXPECT_EQ(code(three, Version::v3_1_1, filter), 0x80) << filter;
+  }
+  EXPECT_EQ(code(five, Version::v5, "notifications/#/x"), 0x8F);
+  EXPECT_EQ(code(five, Version::v5, "$share/g/notifications/#"), 0x9E);
+  EXPECT_FALSE(server_->has_subscribers());
+  EXPECT_EQ(code(five, Version::v5, "notifications/#"), 1);
+  EXPECT_EQ(code(five, Version::v5, "notifications/+"), 1);
+  EXPECT_EQ(code(five, Version::v5, "notifications/#"), 1) << "the same one again";
+  EXPECT_EQ(code(five, Version::v5, "notifications/x"), 0x97);
+  EXPECT_TRUE(server_->has_subscribers());
+  io_.arrive(five, "\xa2\x14\x00\x05\x00\x00\x0fnotifications/#"s);
+  turn();
+  EXPECT_EQ(take(five), "\xb0\x04\x00\x05\x00\x00"s);
+}
+
+// Goal: notifications reach subscribers at the smaller QoS, within the client's window, in order.
+TEST_F(MqttServerTest, NotificationsWithinTheWindow) {
+  start();
+  mqtt::PropertyBuilder<8> one;
+  one.add_u16(PropertyId::receive_maximum, 1);
+  const std::uint32_t slow = join(Version::v5, "slow", one.view());
+  const std::uint32_t plain = join(Version::v3_1_1, "plain");
+  io_.arrive(slow, subscribe_packet(Version::v5, "notifications/+", 1));
+  io_.arrive(plain, subscribe_packet(Version::v3_1_1, "notifications/a", 0));
+  turn();
+  take(slow);
+  take(plain);
+  EXPECT_TRUE(hub_.publish("notifications/a", "1", 1));
+  EXPECT_TRUE(hub_.publish("notifications/b", "2", 1));
+  EXPECT_FALSE(hub_.publish("devices/x", "3", 1)) << "not a notification topic";
+  turn();
+  EXPECT_EQ(take(plain), publish_packet(Version::v3_1_1, "notifications/a", "1"));
+  EXPECT_EQ(take(slow), publish_packet(Version::v5, "notifications/a", "1", 1));
+  io_.arrive(slow, "\x40\x02\x00\x01"s);
+  turn();
+  EXPECT_EQ(take(slow), publish_packet(Version::v5, "notifications/b", "2", 2));
+  EXPECT_EQ(hub_.bytes_used(), 0U);
+}
+
+// Goal: a client that reads nothing costs a bounded amount: QoS 0 is dropped, QoS 1 ends it.
+TEST_F(MqttServerTest, SlowSubscriber) {
+  options_.output_bytes_max = 16'384;
+  start();
+  const std::uint32_t zero = join(Version::v5, "zero");
+  const std::uint32_t one = join(Version::v5, "one");
+  io_.arrive(zero, subscribe_packet(Version::v5, "notifications/#", 0));
+  io_.arrive(one, subscribe_packet(Version::v5, "notifications/#", 1));
+  turn();
+  peer(zero).stuck = peer(one).stuck = true;
+  for (int i = 0; i < 6; ++i) {
+    ASSERT_TRUE(hub_.publish("notifications/a", std::string(4000, 'x'), 1));
+    turn();
+    EXPECT_LT(server_->budget().used(), 120'000U);
+  }
+  EXPECT_FALSE(peer(zero).closed);
+  pass(std::chrono::seconds(3));
+  EXPECT_TRUE(peer(one).closed) << "after the time to take its last bytes";
+  EXPECT_EQ(closed(MqttClose::slow_subscriber), 1U);
+  EXPECT_EQ(server_->stats().dropped[static_cast<std::size_t>(MqttDrop::slow)].get(), 3U);
+}
+
+}  // namespace
+}  // namespace tocsin::ingress
