@@ -1,0 +1,143 @@
+#include "io/posix/files.hpp"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+#include <memory>
+#include <string_view>
+
+namespace tocsin::io::posix {
+namespace {
+
+constexpr mode_t file_mode = 0640;
+constexpr mode_t directory_mode = 0750;
+
+int open_flags(OpenMode mode) noexcept {
+  switch (mode) {
+    case OpenMode::read:
+      return O_RDONLY;
+    case OpenMode::write_existing:
+      return O_RDWR;
+    case OpenMode::create_new:
+      return O_RDWR | O_CREAT | O_EXCL;
+    case OpenMode::create_or_open:
+      return O_RDWR | O_CREAT;
+  }
+  return O_RDONLY;
+}
+
+/// Repeats a call that a signal interrupted.
+template <class Call>
+auto uninterrupted(Call call) noexcept {
+  for (;;) {
+    const auto result = call();
+    if (result >= 0 || errno != EINTR) return result;
+  }
+}
+
+Result<void, Errno> checked(int result) {
+  if (result < 0) return Unexpected{errno};
+  return {};
+}
+
+Result<UniqueFd, Errno> open_path(const std::string& path, int flags) {
+  UniqueFd fd{uninterrupted([&] { return ::open(path.c_str(), flags | O_CLOEXEC, file_mode); })};
+  if (!fd.valid()) return Unexpected{errno};
+  return fd;
+}
+
+struct DirectoryCloser {
+  void operator()(DIR* directory) const noexcept { ::closedir(directory); }
+};
+
+}  // namespace
+
+Result<UniqueFd, Errno> open_file(const std::string& path, OpenMode mode) {
+  return open_path(path, open_flags(mode));
+}
+
+Result<std::size_t, Errno> read_file(int fd, std::span<std::byte> into, std::uint64_t offset) {
+  std::size_t done = 0;
+  while (done < into.size()) {
+    const auto rest = into.subspan(done);
+    const ssize_t n = uninterrupted(
+        [&] { return ::pread(fd, rest.data(), rest.size(), static_cast<off_t>(offset + done)); });
+    if (n < 0) return Unexpected{errno};
+    if (n == 0) break;
+    done += static_cast<std::size_t>(n);
+  }
+  return done;
+}
+
+Result<std::uint64_t, Errno> file_size(int fd) {
+  struct stat status {};
+  if (::fstat(fd, &status) != 0) return Unexpected{errno};
+  return static_cast<std::uint64_t>(status.st_size);
+}
+
+Result<void, Errno> truncate_file(int fd, std::uint64_t size) {
+  return checked(uninterrupted([&] { return ::ftruncate(fd, static_cast<off_t>(size)); }));
+}
+
+Result<void, Errno> sync_file(int fd) { return checked(::fdatasync(fd)); }
+
+Result<void, Errno> make_directories(const std::string& path) {
+  if (path.empty()) return Unexpected{ENOENT};
+  for (std::size_t end = path.find('/', 1);; end = path.find('/', end + 1)) {
+    const std::string part = path.substr(0, end);
+    if (::mkdir(part.c_str(), directory_mode) != 0) {
+      const Errno error = errno;
+      struct stat status {};
+      // A parent that exists may also answer EACCES or EROFS to mkdir.
+      if (::stat(part.c_str(), &status) != 0) return Unexpected{error};
+      if (!S_ISDIR(status.st_mode)) return Unexpected{ENOTDIR};
+    }
+    if (end == std::string::npos) return {};
+  }
+}
+
+Result<void, Errno> sync_directory(const std::string& path) {
+  const auto fd = open_path(path, O_RDONLY | O_DIRECTORY);
+  if (!fd) return Unexpected{fd.error()};
+  return checked(::fsync((*fd).get()));
+}
+
+Result<std::vector<std::string>, Errno> list_directory(const std::string& path) {
+  const std::unique_ptr<DIR, DirectoryCloser> directory{::opendir(path.c_str())};
+  if (!directory) return Unexpected{errno};
+  std::vector<std::string> names;
+  for (;;) {
+    errno = 0;
+    const dirent* const entry = ::readdir(directory.get());
+    if (entry == nullptr) break;
+    const std::string_view name = entry->d_name;
+    if (name != "." && name != "..") names.emplace_back(name);
+  }
+  if (errno != 0) return Unexpected{errno};
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+Result<void, Errno> rename_file(const std::string& from, const std::string& to) {
+  return checked(::rename(from.c_str(), to.c_str()));
+}
+
+Result<void, Errno> remove_file(const std::string& path) { return checked(::unlink(path.c_str())); }
+
+Result<UniqueFd, Errno> lock_file(const std::string& path) {
+  auto fd = open_path(path, O_RDWR | O_CREAT);
+  if (!fd) return fd;
+  const int raw = fd->get();
+  if (uninterrupted([&] { return ::flock(raw, LOCK_EX | LOCK_NB); }) != 0) {
+    return Unexpected{errno};
+  }
+  return fd;
+}
+
+}  // namespace tocsin::io::posix

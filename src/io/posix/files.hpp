@@ -1,0 +1,38 @@
+#pragma once
+// Blocking file calls by plain POSIX: what every backend that talks to a real kernel shares. For
+// start, segment roll and small files; never on the data path. Errors are positive errno values.
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/unique_fd.hpp"
+#include "io/io.hpp"
+
+namespace tocsin::io::posix {
+
+/// Files are created with mode 0640 less the umask, and close on exec.
+[[nodiscard]] Result<UniqueFd, Errno> open_file(const std::string& path, OpenMode mode);
+/// Reads until `into` is full or the file ends.
+[[nodiscard]] Result<std::size_t, Errno> read_file(int fd, std::span<std::byte> into,
+                                                   std::uint64_t offset);
+[[nodiscard]] Result<std::uint64_t, Errno> file_size(int fd);
+[[nodiscard]] Result<void, Errno> truncate_file(int fd, std::uint64_t size);
+/// Makes the data and the size durable (fdatasync). Never retried: after a failed sync the kernel
+/// may have dropped the dirty pages, and a second call would report success.
+[[nodiscard]] Result<void, Errno> sync_file(int fd);
+/// Like `mkdir -p`.
+[[nodiscard]] Result<void, Errno> make_directories(const std::string& path);
+/// Makes creations, renames and removals in the directory durable.
+[[nodiscard]] Result<void, Errno> sync_directory(const std::string& path);
+/// Names of the entries, sorted, without "." and "..".
+[[nodiscard]] Result<std::vector<std::string>, Errno> list_directory(const std::string& path);
+[[nodiscard]] Result<void, Errno> rename_file(const std::string& from, const std::string& to);
+[[nodiscard]] Result<void, Errno> remove_file(const std::string& path);
+/// An exclusive flock() on `path`, held as long as the descriptor lives. flock belongs to the open
+/// file, not to the process, so that a second Io of the same process conflicts too.
+[[nodiscard]] Result<UniqueFd, Errno> lock_file(const std::string& path);
+
+}  // namespace tocsin::io::posix

@@ -1,0 +1,132 @@
+#include "io/uring/listeners.hpp"
+
+#include <liburing.h>
+
+#include <cassert>
+#include <cerrno>
+#include <utility>
+
+#include "io/posix/sockets.hpp"
+#include "io/uring/ring.hpp"
+#include "io/uring/streams.hpp"
+
+namespace tocsin::io::uring {
+namespace {
+
+/// How long accepting rests after an error such as EMFILE: long enough not to spin, short enough
+/// that a client hardly notices.
+const __kernel_timespec accept_pause{0, 100'000'000};
+
+/// Errors of one connection that was gone before it was accepted; the next may be fine.
+bool concerns_one_connection(Errno error) noexcept {
+  return error == ECONNABORTED || error == EPROTO || error == EINTR || error == EAGAIN;
+}
+
+}  // namespace
+
+std::uint32_t Listeners::free_slot() {
+  for (std::size_t i = 0; i < listeners_.size(); ++i) {
+    const Listener& listener = listeners_[i];
+    if (listener.handler == nullptr && listener.operations == 0) {
+      return static_cast<std::uint32_t>(i);
+    }
+  }
+  listeners_.emplace_back();
+  return static_cast<std::uint32_t>(listeners_.size() - 1);
+}
+
+Result<ListenerId, Errno> Listeners::open(const Endpoint& endpoint, bool shared,
+                                          AcceptHandler& handler) {
+  auto socket = posix::open_listener(endpoint, shared);
+  if (!socket) return Unexpected{socket.error()};
+  const std::uint32_t slot = free_slot();
+  listeners_[slot].socket = std::move(*socket);
+  listeners_[slot].handler = &handler;
+  arm_accept(slot);
+  return ListenerId{slot};
+}
+
+Endpoint Listeners::local_endpoint(ListenerId id) const {
+  assert(id.slot < listeners_.size());
+  const auto endpoint = posix::local_endpoint(listeners_[id.slot].socket.get());
+  return endpoint ? *endpoint : Endpoint{};
+}
+
+void Listeners::arm_accept(std::uint32_t slot) {
+  io_uring_sqe* const sqe = ring_.next_sqe({OpKind::accept, 0, slot});
+  io_uring_prep_multishot_accept(sqe, listeners_[slot].socket.get(), nullptr, nullptr,
+                                 SOCK_CLOEXEC);
+  ++listeners_[slot].operations;
+}
+
+void Listeners::arm_pause(std::uint32_t slot) {
+  io_uring_sqe* const sqe = ring_.next_sqe({OpKind::accept_pause, 0, slot});
+  // The cast is for the C interface: the kernel only reads it.
+  io_uring_prep_timeout(sqe, const_cast<__kernel_timespec*>(&accept_pause), 0, 0);
+  ++listeners_[slot].operations;
+}
+
+void Listeners::close(ListenerId id) {
+  if (id.slot >= listeners_.size() || listeners_[id.slot].handler == nullptr) return;
+  Listener& listener = listeners_[id.slot];
+  listener.handler = nullptr;
+  // Stops listening at once, while the accept operation still holds the socket.
+  ::shutdown(listener.socket.get(), SHUT_RDWR);
+  for (const OpKind kind : {OpKind::accept, OpKind::accept_pause}) {
+    io_uring_sqe* const sqe = ring_.next_sqe({OpKind::accept_cancel, 0, id.slot});
+    io_uring_prep_cancel64(sqe, OpTag{kind, 0, id.slot}.pack(), 0);
+    ++listener.operations;
+  }
+}
+
+void Listeners::complete(const Completion& completion) {
+  const std::uint32_t slot = completion.tag.slot;
+  assert(slot < listeners_.size());
+  if (!completion.more()) {
+    assert(listeners_[slot].operations > 0);
+    --listeners_[slot].operations;
+  }
+  if (completion.tag.kind == OpKind::accept) {
+    completed_accept(slot, completion);
+  } else if (completion.tag.kind == OpKind::accept_pause && listeners_[slot].handler != nullptr) {
+    arm_accept(slot);
+  }
+  Listener& listener = listeners_[slot];  // Not before: a handler may open another listener.
+  if (listener.handler == nullptr && listener.operations == 0) listener.socket.reset();
+}
+
+void Listeners::completed_accept(std::uint32_t slot, const Completion& completion) {
+  UniqueFd socket{completion.result >= 0 ? completion.result : -1};
+  AcceptHandler* const handler = listeners_[slot].handler;
+  if (handler == nullptr) return;
+  const Errno error = completion.error();
+  const bool rest = error != 0 && !concerns_one_connection(error);
+  if (!completion.more()) {
+    if (rest) {
+      arm_pause(slot);
+    } else {
+      arm_accept(slot);
+    }
+  }
+  // Last, because the handler may close the listener.
+  if (rest) {
+    handler->on_accept_error(error);
+  } else if (socket.valid()) {
+    deliver(slot, std::move(socket));
+  }
+}
+
+void Listeners::deliver(std::uint32_t slot, UniqueFd socket) {
+  AcceptHandler* const handler = listeners_[slot].handler;
+  const auto peer = posix::peer_endpoint(socket.get());
+  if (!peer) return;  // Reset before we came to it.
+  const auto id = streams_.adopt(std::move(socket));
+  if (!id) {
+    handler->on_accept_error(id.error());
+    return;
+  }
+  StreamHandler* const stream_handler = handler->on_accept(*id, *peer);
+  streams_.bind(*id, stream_handler);
+}
+
+}  // namespace tocsin::io::uring
