@@ -106,7 +106,7 @@ void SimNetwork::begin_connect(SocketId id) {
     return;
   }
   bool refused = !slot || random_.chance(faults_.connect_refused);
-  if (scripted_refusals_ > 0) {
+  if (slot && scripted_refusals_ > 0) {
     --scripted_refusals_;
     refused = true;
   }
@@ -145,28 +145,35 @@ void SimNetwork::post_accept(std::uint32_t slot) {
   listeners_.at(slot).process->post([this, slot] { accept(slot); });
 }
 
-void SimNetwork::pause_accept(std::uint32_t slot) {
-  timeline_.after(faults_.accept_pause, [this, slot] {
-    if (listeners_.contains(slot)) post_accept(slot);
-  });
+void SimNetwork::fail_accept(std::uint32_t slot, Errno error) {
+  const Listener& listener = listeners_.at(slot);
+  trace_.add(SimNotice::accept_error, timeline_.now(), listener.process->ordinal, slot,
+             static_cast<std::uint64_t>(error));
+  listener.handler->on_accept_error(error);
 }
 
 void SimNetwork::accept(std::uint32_t slot) {
   const auto found = listeners_.find(slot);
   if (found == listeners_.end() || found->second.backlog.empty()) return;
   Listener& listener = found->second;
-  Errno error =
-      listener.process->streams_full() || random_.chance(faults_.accept_error) ? EMFILE : 0;
+  if (listener.process->streams_full()) {
+    // There is no handle to accept it with: it is turned away.
+    const SocketId turned_away = listener.backlog.front();
+    listener.backlog.pop_front();
+    leave_peer(sockets_.at(turned_away), false);
+    sockets_.erase(turned_away);
+    return fail_accept(slot, EMFILE);
+  }
+  Errno error = random_.chance(faults_.accept_error) ? EMFILE : 0;
   if (scripted_accepts_.count > 0) {
     --scripted_accepts_.count;
     error = scripted_accepts_.error;
   }
   if (error != 0) {
-    trace_.add(SimNotice::accept_error, timeline_.now(), listener.process->ordinal, slot,
-               static_cast<std::uint64_t>(error));
-    pause_accept(slot);
-    listener.handler->on_accept_error(error);
-    return;
+    timeline_.after(faults_.accept_pause, [this, slot] {
+      if (listeners_.contains(slot)) post_accept(slot);
+    });
+    return fail_accept(slot, error);
   }
   const SocketId id = listener.backlog.front();
   listener.backlog.pop_front();

@@ -115,7 +115,7 @@ class SimNetwork {
   void finish_connect(SocketId id, Errno error);
   void post_accept(std::uint32_t slot);
   void accept(std::uint32_t slot);
-  void pause_accept(std::uint32_t slot);
+  void fail_accept(std::uint32_t slot, Errno error);
   void drop_backlog(Listener& listener);
 
   void pump(SocketId id);

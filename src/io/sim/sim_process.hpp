@@ -1,6 +1,7 @@
 #pragma once
 // The state that the simulated kernel keeps for one Io: its completions and its handles.
 
+#include <atomic>
 #include <cstdint>
 #include <deque>
 #include <functional>
@@ -40,7 +41,7 @@ struct SimProcess {
   std::uint32_t ordinal = 0;
   bool remote = false;  ///< On another machine: neither power cuts nor kills concern it.
   bool dead = false;
-  bool woken = false;
+  std::atomic<bool> woken = false;  // wake() may come from any thread.
   bool in_poll = false;
   IoOptions options;
   Duration boot{};                      ///< World time minus this machine's monotonic time.

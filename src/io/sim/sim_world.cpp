@@ -125,7 +125,7 @@ void SimWorld::poll(SimProcess& process, MonoTime deadline) {
   timeline_.advance_to(timeline_.now());
   process.wants_at = deadline;
   if (!stepping_) wait(process, deadline);
-  process.woken = false;
+  process.woken.store(false);
   deliver(process);
 }
 
