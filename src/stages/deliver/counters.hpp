@@ -26,7 +26,7 @@ struct LaneCounters {
   SharedCounter pending;   ///< Gauge: accepted and not ended.
   SharedCounter inflight;  ///< Gauge: of these, in an attempt.
   std::array<Counter, verdict_count> attempts;
-  Counter restarts;  ///< Of a channel that got stuck.
+  Counter restarts;    ///< Of a channel that got stuck.
   Histogram delivery;  ///< From received to sent.
   Histogram attempt;
 

@@ -21,10 +21,10 @@ void append_text(std::string& line, std::string_view key, std::string_view value
 
 std::string make_line(const flow::Notification& n, DeliveryError reason, std::string_view detail,
                       WallTime now) {
-  std::string line = fmt::format(
-      R"({{"id":"{}","event_id":"{}","sequence":{},"attempts":{},"time_us":{})",
-      view(uuid_text(n.id.hi, n.id.lo)), view(uuid_text(n.event_id.hi, n.event_id.lo)), n.sequence,
-      n.attempts, to_us(now));
+  std::string line =
+      fmt::format(R"({{"id":"{}","event_id":"{}","sequence":{},"attempts":{},"time_us":{})",
+                  view(uuid_text(n.id.hi, n.id.lo)), view(uuid_text(n.event_id.hi, n.event_id.lo)),
+                  n.sequence, n.attempts, to_us(now));
   append_text(line, "reason", to_string(reason));
   append_text(line, "detail", detail);
   append_text(line, "channel", n.channel);
@@ -72,8 +72,8 @@ bool DeadLetters::open() {
   offset_ = size ? *size : 0;
   // A crash can have cut the last line: without a line break it would spoil the next one too.
   std::byte last{};
-  const bool torn = offset_ > 0 && io_.read(file_, std::span{&last, 1}, offset_ - 1) &&
-                    last != std::byte{'\n'};
+  const bool torn =
+      offset_ > 0 && io_.read(file_, std::span{&last, 1}, offset_ - 1) && last != std::byte{'\n'};
   if (torn) pending_.insert(0, 1, '\n');
   return true;
 }

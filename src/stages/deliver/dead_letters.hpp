@@ -17,7 +17,8 @@ namespace tocsin::deliver {
 
 class DeadLetters final : public io::FileHandler {
  public:
-  /// `path` rotates to `path`.1 when it would exceed `size_max` bytes. An empty path writes nothing.
+  /// `path` rotates to `path`.1 when it would exceed `size_max` bytes. An empty path writes
+  /// nothing.
   DeadLetters(io::Io& io, Log log, std::string path, std::uint64_t size_max);
   /// Not while busy().
   ~DeadLetters();

@@ -64,8 +64,7 @@ std::uint64_t LaneShared::random() noexcept {
   return z ^ (z >> 31U);
 }
 
-void LaneShared::end(flow::Notification& notification, flow::Outcome outcome,
-                     DeliveryError error) {
+void LaneShared::end(flow::Notification& notification, flow::Outcome outcome, DeliveryError error) {
   outcomes.on_outcome(notification, outcome, error);
   if (notification.range != nullptr) notification.range->settle();
   abandon(notification);
@@ -161,14 +160,20 @@ void Lane::close() {
 void Lane::end_one(flow::Notification& notification, flow::Outcome outcome, DeliveryError error,
                    std::string_view detail) {
   switch (outcome) {
-    case flow::Outcome::sent: counters_.sent.add(); break;
+    case flow::Outcome::sent:
+      counters_.sent.add();
+      break;
     case flow::Outcome::dead:
       counters_.dead[static_cast<std::size_t>(error)].add();
       shared_.dead_letters.add(notification, error, detail.substr(0, detail_size_max));
       break;
-    case flow::Outcome::expired: counters_.expired.add(); break;
+    case flow::Outcome::expired:
+      counters_.expired.add();
+      break;
     case flow::Outcome::cancelled:
-    case flow::Outcome::suppressed: counters_.cancelled.add(); break;
+    case flow::Outcome::suppressed:
+      counters_.cancelled.add();
+      break;
   }
   shared_.end(notification, outcome, error);
 }
@@ -201,9 +206,9 @@ bool Lane::drop_expired(Parcel& parcel, MonoTime now) {
     finish(parcel, flow::Outcome::expired, DeliveryError::none, {});
     return false;
   }
-  const auto fresh_end = std::stable_partition(
-      parcel.items.begin(), parcel.items.end(),
-      [&](const flow::Notification* item) { return !expired(*item, now); });
+  const auto fresh_end =
+      std::stable_partition(parcel.items.begin(), parcel.items.end(),
+                            [&](const flow::Notification* item) { return !expired(*item, now); });
   for (auto it = fresh_end; it != parcel.items.end(); ++it) {
     --pending_;
     counters_.pending.sub();
@@ -276,8 +281,8 @@ void Lane::on_attempt(Slot& slot, Attempt attempt) noexcept {
   counters_.inflight.sub(parcel.items.size());
   free_slots_.push_back(&slot);
   resume_at_ = MonoTime::min();
-  const bool interrupted = attempt.verdict != Verdict::delivered &&
-                           attempt.error == DeliveryError::shutdown;
+  const bool interrupted =
+      attempt.verdict != Verdict::delivered && attempt.error == DeliveryError::shutdown;
   if (interrupted && connection.stuck) {
     attempt.verdict = Verdict::transient;
     attempt.error = DeliveryError::timeout;
@@ -292,8 +297,7 @@ void Lane::on_attempt(Slot& slot, Attempt attempt) noexcept {
 }
 
 void Lane::settle_attempt(Parcel& parcel, const Attempt& attempt, MonoTime now) {
-  const Decision decision =
-      policy_.retry.decide(attempt, parcel.attempts, now, shared_.random());
+  const Decision decision = policy_.retry.decide(attempt, parcel.attempts, now, shared_.random());
   switch (decision.kind) {
     case Decision::Kind::sent:
       for (const flow::Notification* item : parcel.items) {

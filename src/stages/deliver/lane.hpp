@@ -122,8 +122,8 @@ class Lane {
   LaneQueue queue_;
   State state_ = State::active;
   ChannelMaker maker_;
-  std::size_t pending_ = 0;  // Notifications in the queue or in flight.
-  std::size_t inflight_ = 0;  // Parcels.
+  std::size_t pending_ = 0;               // Notifications in the queue or in flight.
+  std::size_t inflight_ = 0;              // Parcels.
   MonoTime resume_at_ = MonoTime::min();  // After the channel said busy.
   MonoTime stuck_check_at_ = MonoTime::max();
   std::vector<std::unique_ptr<Connection>> connections_;  // The last one takes new attempts.

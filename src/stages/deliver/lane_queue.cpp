@@ -189,7 +189,8 @@ MonoTime LaneQueue::next_due(bool retries) const noexcept {
 }
 
 bool LaneQueue::has_ready() const noexcept {
-  return std::any_of(ready_.begin(), ready_.end(), [](const auto& queue) { return !queue.empty(); });
+  return std::any_of(ready_.begin(), ready_.end(),
+                     [](const auto& queue) { return !queue.empty(); });
 }
 
 }  // namespace tocsin::deliver

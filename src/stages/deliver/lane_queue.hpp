@@ -30,7 +30,7 @@ struct Parcel {
   std::uint32_t attempts = 0;
   Priority priority = Priority::normal;
   State state = State::free;
-  bool joinable = false;  ///< Listed as the open parcel of its recipient.
+  bool joinable = false;    ///< Listed as the open parcel of its recipient.
   Parcel* older = nullptr;  ///< Links of the lingering list.
   Parcel* newer = nullptr;
 };
@@ -80,7 +80,8 @@ class LaneQueue {
   template <class Visit>
   void clear(Visit&& visit) {
     for (const auto& parcel : all_) {
-      if (parcel->state == Parcel::State::free || parcel->state == Parcel::State::inflight) continue;
+      if (parcel->state == Parcel::State::free || parcel->state == Parcel::State::inflight)
+        continue;
       visit(*parcel);
     }
     forget_queued();

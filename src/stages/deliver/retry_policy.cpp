@@ -53,22 +53,25 @@ Decision RetryPolicy::decide(const Attempt& attempt, std::uint32_t attempts, Mon
   assert(attempts > 0);
   assert(!schedule.empty());
   switch (attempt.verdict) {
-    case Verdict::delivered: return {};
-    case Verdict::auth: return {.kind = Decision::Kind::dead, .reason = DeliveryError::auth};
+    case Verdict::delivered:
+      return {};
+    case Verdict::auth:
+      return {.kind = Decision::Kind::dead, .reason = DeliveryError::auth};
     case Verdict::permanent:
-      return {.kind = Decision::Kind::dead,
-              .reason = attempt.error == DeliveryError::none ? DeliveryError::protocol
-                                                             : attempt.error};
+      return {
+          .kind = Decision::Kind::dead,
+          .reason = attempt.error == DeliveryError::none ? DeliveryError::protocol : attempt.error};
     case Verdict::transient:
-    case Verdict::throttled: break;
+    case Verdict::throttled:
+      break;
   }
   if (attempts >= attempts_max) {
     return {.kind = Decision::Kind::dead, .reason = DeliveryError::exhausted};
   }
   Duration wait = schedule[std::min<std::size_t>(attempts - 1, schedule.size() - 1)];
   if (jitter) {
-    wait = Duration{static_cast<Duration::rep>(
-        random % (static_cast<std::uint64_t>(wait.count()) + 1))};
+    wait = Duration{
+        static_cast<Duration::rep>(random % (static_cast<std::uint64_t>(wait.count()) + 1))};
   }
   const Duration floor = std::min<Duration>(attempt.retry_after, retry_after_max);
   return {.kind = Decision::Kind::retry, .retry_at = now + std::max(wait, floor)};

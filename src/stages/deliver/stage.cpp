@@ -134,9 +134,9 @@ Result<void, std::string> DeliverStage::set_channels(
                               std::move(made.maker));
       continue;
     }
-    entry.lane =
-        std::make_unique<Lane>(shared_, counters_of(config.name), config.name,
-                               std::move(made.policy), std::move(made.channel), std::move(made.maker));
+    entry.lane = std::make_unique<Lane>(shared_, counters_of(config.name), config.name,
+                                        std::move(made.policy), std::move(made.channel),
+                                        std::move(made.maker));
     if (draining_) entry.lane->drain();
   }
   return {};
