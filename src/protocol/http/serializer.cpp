@@ -12,6 +12,7 @@ class Writer {
   explicit Writer(std::array<char, 512>& room) noexcept : room_(room) {}
   // Text that does not fit shows up as !ok(), never as a cut head.
   Writer& operator<<(std::string_view text) noexcept {
+    if (text.empty()) return *this;
     if (text.size() > room_.size() - size_) {
       ok_ = false;
       return *this;

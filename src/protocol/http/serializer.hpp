@@ -34,11 +34,11 @@ enum class Persistence : std::uint8_t {
 
 struct ResponseHead {
   std::uint16_t status = 200;
-  std::string_view content_type;  ///< Empty: no such field.
+  std::string_view content_type{};  ///< Empty: no such field.
   std::uint64_t content_length = 0;
   Persistence persistence = Persistence::implied;
-  std::string_view date;   ///< Empty: no such field (a clock that nobody trusts).
-  std::string_view extra;  ///< Further fields, each ended by CRLF. Trusted text only.
+  std::string_view date{};   ///< Empty: no such field (a clock that nobody trusts).
+  std::string_view extra{};  ///< Further fields, each ended by CRLF. Trusted text only.
 };
 
 /// Appends status line and fields. False when the buffer's budget is used up (nothing appended).
