@@ -17,7 +17,7 @@ void render_three_variables(benchmark::State& state) {
   rule.body = "{{device}} is at {{value}} ({{meta.fw}})";
   const auto escape = static_cast<render::Escape>(state.range(0));
   const auto templates =
-      render::TemplateSet::compile({&rule, 1}, [&](std::string_view) { return escape; }).value();
+      render::TemplateSet::compile({&rule, 1}, [&](const auto&) { return escape; }).value();
   render::Renderer renderer(templates);
   constexpr std::string_view payload =
       R"({"id":"0123456789ab","device":"dev-00042","site":"site-01/line-07","type":"temperature",)"

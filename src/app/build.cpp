@@ -8,6 +8,7 @@
 #include "app/parts.hpp"
 #include "base/hash.hpp"
 #include "control/config/units.hpp"
+#include "control/metrics/exposition.hpp"
 
 namespace tocsin::app {
 namespace {

@@ -12,9 +12,9 @@ Loop::Loop(io::Io& io, std::string name) : io_(io), name_(std::move(name)), now_
 void Loop::post(const Message& message) noexcept {
   mailbox_.enqueue(message);
   // seq_cst on both sides (see turn): either we see the loop asleep and wake it, or it sees our
-  // message before it sleeps.
-  std::atomic_thread_fence(std::memory_order_seq_cst);
-  if (sleeping_.load(std::memory_order_relaxed) &&
+  // count before it sleeps.
+  posted_.fetch_add(1, std::memory_order_seq_cst);
+  if (sleeping_.load(std::memory_order_seq_cst) &&
       sleeping_.exchange(false, std::memory_order_seq_cst)) {
     io_.wake();
   }
@@ -78,6 +78,7 @@ void Loop::drain_messages() noexcept {
   // Bounded rounds: receivers that keep posting to their own loop must not starve its sockets.
   for (int round = 0; round < 16; ++round) {
     const std::size_t n = mailbox_.try_dequeue_bulk(messages.data(), messages.size());
+    drained_ += n;
     for (std::size_t i = 0; i < n; ++i) messages[i].to->on_message(messages[i]);
     if (n < messages.size()) return;
   }
@@ -94,9 +95,10 @@ void Loop::fire_timers() noexcept {
 void Loop::turn(MonoTime latest) {
   MonoTime deadline = std::min(latest, next_tick_);
   if (!timers_.empty()) deadline = std::min(deadline, timers_.front()->due_);
-  sleeping_.store(true, std::memory_order_relaxed);
-  std::atomic_thread_fence(std::memory_order_seq_cst);  // Pairs with post().
-  if (mailbox_.size_approx() > 0 || stopping()) deadline = MonoTime::min();
+  sleeping_.store(true, std::memory_order_seq_cst);  // Pairs with post().
+  if (posted_.load(std::memory_order_seq_cst) != drained_ || stopping()) {
+    deadline = MonoTime::min();
+  }
   io_.poll(deadline);
   sleeping_.store(false, std::memory_order_relaxed);
   now_ = io_.now();

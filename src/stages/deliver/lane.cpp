@@ -52,6 +52,7 @@ Result<LanePolicy, std::string> make_policy(const OptionValues& values) {
                 .jitter = values.flag("retry_jitter")},
       .inflight_max = size("inflight_max"),
       .queue_max = size("queue_max"),
+      .queue_bytes_max = size("queue_bytes_max"),
       .expiry = duration("expiry"),
       .priority_quantum = static_cast<std::uint32_t>(values.number("priority_quantum")),
       .stuck_timeout = duration("stuck_timeout_ms")};
@@ -117,11 +118,13 @@ void Lane::add(flow::Notification& notification, MonoTime now) {
   if (state_ == State::retired) {
     return end_one(notification, flow::Outcome::cancelled, DeliveryError::none, {});
   }
-  if (pending_ >= policy_.queue_max) {
+  if (pending_ >= policy_.queue_max ||
+      pending_bytes_ + notification.body.size() > policy_.queue_bytes_max) {
     return end_one(notification, flow::Outcome::dead, DeliveryError::overflow,
                    "the channel's queue was full");
   }
   ++pending_;
+  pending_bytes_ += notification.body.size();
   counters_.pending.add();
   queue_.add(notification, now);
 }
@@ -142,6 +145,7 @@ void Lane::retire() {
   queue_.clear([this](Parcel& parcel) {
     for (flow::Notification* item : parcel.items) {
       --pending_;
+      pending_bytes_ -= item->body.size();
       counters_.pending.sub();
       end_one(*item, flow::Outcome::cancelled, DeliveryError::none, {});
     }
@@ -184,6 +188,7 @@ void Lane::finish(Parcel& parcel, flow::Outcome outcome, DeliveryError error,
   counters_.pending.sub(parcel.items.size());
   for (flow::Notification* item : parcel.items) {
     item->attempts = parcel.attempts;
+    pending_bytes_ -= item->body.size();
     end_one(*item, outcome, error, detail);
   }
   queue_.finish(parcel);
@@ -211,6 +216,7 @@ bool Lane::drop_expired(Parcel& parcel, MonoTime now) {
                             [&](const flow::Notification* item) { return !expired(*item, now); });
   for (auto it = fresh_end; it != parcel.items.end(); ++it) {
     --pending_;
+    pending_bytes_ -= (*it)->body.size();
     counters_.pending.sub();
     end_one(**it, flow::Outcome::expired, DeliveryError::none, {});
   }

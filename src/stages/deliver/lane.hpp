@@ -27,6 +27,7 @@ struct LanePolicy {
   RetryPolicy retry;
   std::size_t inflight_max = 16;
   std::size_t queue_max = 10'000;
+  std::size_t queue_bytes_max = std::size_t{64} << 20U;
   Duration expiry{};  ///< 0 = never.
   std::uint32_t priority_quantum = 16;
   Duration stuck_timeout = std::chrono::minutes{3};
@@ -123,6 +124,7 @@ class Lane {
   State state_ = State::active;
   ChannelMaker maker_;
   std::size_t pending_ = 0;               // Notifications in the queue or in flight.
+  std::size_t pending_bytes_ = 0;         // Their bodies.
   std::size_t inflight_ = 0;              // Parcels.
   MonoTime resume_at_ = MonoTime::min();  // After the channel said busy.
   MonoTime stuck_check_at_ = MonoTime::max();

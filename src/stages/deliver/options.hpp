@@ -38,6 +38,13 @@ inline constexpr std::array delivery_options{
                .min = 1,
                .max = 10'000'000,
                .help = "Notifications waiting or being sent; what comes beyond is a dead letter."},
+    OptionSpec{.key = "queue_bytes_max",
+               .type = OptionType::bytes,
+               .fallback = "64MiB",
+               .min = 1024,
+               .max = std::int64_t{1} << 40,
+               .help = "Bodies waiting or being sent, together; what comes beyond is a dead letter. "
+                       "Never more than this channel's share of memory_max."},
     OptionSpec{.key = "attempts_max",
                .type = OptionType::integer,
                .fallback = "3",

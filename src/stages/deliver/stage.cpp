@@ -79,6 +79,8 @@ Result<DeliverStage::Prepared, std::string> DeliverStage::prepare(
                                  .log = context_.log,
                                  .name = config.name,
                                  .hub = context_.hub,
+                                 .resolver = context_.resolver,
+                                 .egress = context_.egress,
                                  .print = context_.print};
   auto channel = type->make(channel_context, config.options);
   if (!channel) return fail(channel.error());

@@ -33,7 +33,9 @@ struct StageContext {
   flow::NotificationPool& pool;
   flow::OutcomeSink& outcomes;
   flow::SubscriberHub* hub = nullptr;
-  std::function<void(std::string_view)> print;
+  io::Resolver* resolver = nullptr;
+  const io::EgressPolicy* egress = nullptr;
+  std::function<bool(std::string_view)> print;
   std::string dead_letters_path;  ///< Empty = none. One file per stage.
   std::uint64_t dead_letters_bytes_max = 64 << 20;
   std::span<const ChannelType* const> types = channel_types();

@@ -31,6 +31,7 @@ struct Metrics {
   Counter torn_bytes;
   Counter damaged_regions;
   Counter damaged_bytes;
+  std::atomic<bool> writable{true};
   std::atomic<std::uint64_t> last_sequence{0};
   std::atomic<std::uint64_t> segment_count{0};
   std::atomic<std::uint64_t> disk_bytes{0};

@@ -260,6 +260,7 @@ void JournalStage::finish(Commit& commit) noexcept {
       info->file_bytes = std::max(info->file_bytes, segment.committed);
     }
     metrics_.commits.add();
+  metrics_.writable.store(true, std::memory_order_relaxed);
     metrics_.appended_bytes.add(commit.bytes);
     metrics_.last_sequence.store(last, std::memory_order_relaxed);
     const auto took = loop_.io().now() - commit.started;
@@ -385,6 +386,7 @@ void JournalStage::note_preparer_failures() noexcept {
 }
 
 void JournalStage::note_failure(io::Errno error, const char* what) noexcept {
+  metrics_.writable.store(false, std::memory_order_relaxed);
   const FailureKind kind = failure_kind(error);
   metrics_.failures[static_cast<std::size_t>(kind)].add();
   ++failures_unlogged_;

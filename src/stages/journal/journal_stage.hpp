@@ -63,6 +63,10 @@ class JournalStage final : public flow::Receiver, public MetricSource, flow::Tic
   [[nodiscard]] std::uint64_t next_sequence() const noexcept { return next_sequence_; }
   void describe(MetricSink& sink) const override;
   [[nodiscard]] const Metrics& metrics() const noexcept { return metrics_; }
+  /// Whether the last thing that was tried on the disk worked. Any thread.
+  [[nodiscard]] bool writable() const noexcept {
+    return metrics_.writable.load(std::memory_order_relaxed);
+  }
 
  private:
   struct Segment {

@@ -164,7 +164,7 @@ class RendererTest : public ::testing::Test {
     rule.subject = std::move(subject);
     rule.body = std::move(body);
     const auto set =
-        TemplateSet::compile({&rule, 1}, [](std::string_view) { return Escape::none; });
+        TemplateSet::compile({&rule, 1}, [](const auto&) { return Escape::none; });
     ASSERT_TRUE(set.has_value()) << set.error();
     Renderer renderer(*set);
     const TestRecord record(payload);
@@ -208,7 +208,7 @@ TEST_F(RendererTest, ErrorsNameRuleAndPart) {
   flow::RuleConfig rule;
   rule.name = "hot";
   rule.body = "{{#x}}";
-  const auto set = TemplateSet::compile({&rule, 1}, [](std::string_view) { return Escape::none; });
+  const auto set = TemplateSet::compile({&rule, 1}, [](const auto&) { return Escape::none; });
   ASSERT_FALSE(set.has_value());
   EXPECT_THAT(set.error(), HasSubstr("rule \"hot\": body: sections"));
 }

@@ -31,8 +31,8 @@ struct RuleTemplates {
 /// rule's index is the same as in match::RuleSet.
 class TemplateSet {
  public:
-  /// Says how the bodies for a channel (by its configured name) are escaped.
-  using EscapeOf = std::function<Escape(std::string_view channel)>;
+  /// Says how variables in a rule's body are escaped.
+  using EscapeOf = std::function<Escape(const flow::RuleConfig& rule)>;
 
   /// The error names rule and template.
   [[nodiscard]] static Result<std::shared_ptr<const TemplateSet>, std::string> compile(

@@ -21,7 +21,7 @@ class Worker {
       : matcher_(match::RuleSet::compile(rules, 1).value(), 64 * 1024),
         router_(route::RouteTable::compile(rules).value()),
         renderer_(
-            render::TemplateSet::compile(rules, [](auto) { return render::Escape::none; }).value()),
+            render::TemplateSet::compile(rules, [](const auto&) { return render::Escape::none; }).value()),
         pool_(pool) {}
 
   void process(const RecordView& record, std::vector<flow::Notification*>& out) {
@@ -93,7 +93,7 @@ TEST(Wiring, SteadyStateAllocatesNothing) {
   match::Matcher matcher(*match::RuleSet::compile(rules, 1), 4096);
   route::Router router(*route::RouteTable::compile(rules));
   render::Renderer renderer(
-      *render::TemplateSet::compile(rules, [](auto) { return render::Escape::html; }));
+      *render::TemplateSet::compile(rules, [](const auto&) { return render::Escape::html; }));
   const match::TestRecord record(
       R"({"e":[{"f":"Anna"},{"f":"P\u0065te","l":"J"}],"v":2,"device":"<\n>","to":["a","\u0061","b"]})");
   std::vector<match::RuleIndex> matches;

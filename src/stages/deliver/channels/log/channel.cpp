@@ -19,9 +19,12 @@ class LogChannel final : public Channel, public flow::Receiver {
                                    std::span<const OutgoingNotification> notifications,
                                    DeliveryCompletion& done) noexcept override {
     assert(!notifications.empty());
+    // One text, so that a full buffer refuses all of it and a retry prints nothing twice.
+    std::string lines;
     for (const OutgoingNotification& notification : notifications) {
-      print_(log_line(recipient, notification, line_size_max_));
+      lines += log_line(recipient, notification, line_size_max_);
     }
+    if (!print_(lines)) return Unexpected{SubmitError::busy};
     ++outstanding_;
     loop_.post({.to = this, .kind = 0, .arg = 0, .object = &done});
     return {};
@@ -39,7 +42,7 @@ class LogChannel final : public Channel, public flow::Receiver {
 
  private:
   flow::Loop& loop_;
-  std::function<void(std::string_view)> print_;
+  std::function<bool(std::string_view)> print_;
   std::size_t line_size_max_;
   std::size_t outstanding_ = 0;
 };

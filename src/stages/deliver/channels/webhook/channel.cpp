@@ -68,7 +68,9 @@ std::string check_options(const OptionValues& options) {
   return parsed ? std::string() : parsed.error();
 }
 
-class WebhookChannel final : public Channel, WebhookConnection::Owner, flow::Receiver {
+class WebhookChannel final : public Channel,
+                             public WebhookConnection::Owner,
+                             public flow::Receiver {
  public:
   WebhookChannel(const ChannelContext& context, Parsed parsed, const OptionValues& options,
                  std::unique_ptr<io::TlsClientContext> tls)
