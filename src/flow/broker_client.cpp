@@ -4,7 +4,9 @@
 #include <array>
 #include <bit>
 #include <cassert>
-#include <functional>
+#include <condition_variable>
+#include <mutex>
+#include <thread>
 
 #include <fmt/format.h>
 #include <mqtt/async_client.h>
@@ -69,14 +71,13 @@ class BrokerClient::Paho final : public mqtt::callback {
                        disconnect_);
   }
   void publish(std::string_view topic, std::string_view payload, std::uint8_t qos,
-               const std::vector<Property>& properties, void* context) {
+               const std::vector<std::pair<std::string, std::string>>& properties, void* context) {
     auto message = mqtt::make_message(std::string(topic), payload.data(), payload.size(), qos,
                                       /*retained=*/false);
     if (owner_.options_.version_5) {
       mqtt::properties list;
       for (const auto& [name, value] : properties) {
-        list.add(
-            mqtt::property(mqtt::property::USER_PROPERTY, std::string(name), std::string(value)));
+        list.add(mqtt::property(mqtt::property::USER_PROPERTY, name, value));
       }
       message->set_properties(std::move(list));
     }
@@ -166,6 +167,111 @@ class BrokerClient::Paho final : public mqtt::callback {
   mqtt::async_client client_;
 };
 
+/// The thread that calls Paho. Commands run in order; `finish` is the last.
+class BrokerClient::Worker {
+ public:
+  enum class Verb : std::uint8_t { connect, subscribe, publish, disconnect, finish };
+  struct Command {
+    Verb verb = Verb::connect;
+    std::string topic{};
+    std::string payload{};
+    std::vector<std::pair<std::string, std::string>> properties{};
+    std::uint8_t qos = 0;
+    void* context = nullptr;
+  };
+
+  Worker(BrokerClient& owner, BrokerUri uri)
+      : owner_(owner), uri_(std::move(uri)), thread_([this] { run(); }) {}
+  ~Worker() {
+    push({.verb = Verb::finish});
+    thread_.join();
+  }
+  Worker(const Worker&) = delete;
+  Worker& operator=(const Worker&) = delete;
+
+  void push(Command command) {
+    const std::lock_guard guard(mutex_);
+    commands_.push_back(std::move(command));
+    ready_.notify_one();
+  }
+  /// For publishes: false when Paho is so slow that as many as may be outstanding wait already.
+  [[nodiscard]] bool try_push(Command command) {
+    const std::lock_guard guard(mutex_);
+    if (commands_.size() >= owner_.options_.outstanding_max) return false;
+    commands_.push_back(std::move(command));
+    ready_.notify_one();
+    return true;
+  }
+
+ private:
+  void run() {
+    for (;;) {
+      Command command = next();
+      if (command.verb == Verb::finish) break;
+      execute(command);
+    }
+    if (paho_ != nullptr) std::this_thread::sleep_for(paho_grace);
+    paho_.reset();
+    owner_.post_from_paho(destroyed, 0, nullptr);
+  }
+
+  Command next() {
+    std::unique_lock guard(mutex_);
+    ready_.wait(guard, [this] { return !commands_.empty(); });
+    Command command = std::move(commands_.front());
+    commands_.pop_front();
+    return command;
+  }
+
+  void execute(const Command& command) noexcept {
+    try {
+      if (paho_ == nullptr) paho_ = std::make_unique<Paho>(owner_, uri_);
+      switch (command.verb) {
+        case Verb::connect:
+          return paho_->connect();
+        case Verb::subscribe:
+          return paho_->subscribe_all();
+        case Verb::publish:
+          return paho_->publish(command.topic, command.payload, command.qos, command.properties,
+                                command.context);
+        case Verb::disconnect:
+          return paho_->disconnect();
+        case Verb::finish:
+          return;
+      }
+    } catch (const mqtt::exception& error) {
+      // Text that MQTT cannot carry never will be: the reason for an invalid topic name.
+      const bool unusable = error.get_return_code() == MQTTASYNC_BAD_UTF8_STRING;
+      fail(command, unusable ? 0x90 : error.get_return_code());
+    } catch (const std::exception&) {
+      fail(command, MQTTASYNC_FAILURE);
+    }
+  }
+
+  void fail(const Command& command, std::int32_t code) noexcept {
+    switch (command.verb) {
+      case Verb::connect:
+        return owner_.post_from_paho(connect_failed, code, nullptr);
+      case Verb::subscribe:
+        return owner_.post_from_paho(subscribe_failed, code, nullptr);
+      case Verb::publish:
+        return owner_.post_from_paho(publish_failed, code, command.context);
+      case Verb::disconnect:
+        return owner_.post_from_paho(disconnected, code, nullptr);
+      case Verb::finish:
+        return;
+    }
+  }
+
+  BrokerClient& owner_;
+  BrokerUri uri_;
+  std::mutex mutex_;
+  std::condition_variable ready_;
+  std::deque<Command> commands_;
+  std::unique_ptr<Paho> paho_;  // Of the thread.
+  std::thread thread_;          // Last: it begins to run when the rest stands.
+};
+
 BrokerClient::BrokerClient(Loop& loop, Log log, BrokerOptions options, BrokerListener& listener,
                            BrokerMessageHandler* handler)
     : loop_(loop),
@@ -193,18 +299,14 @@ void BrokerClient::post_from_paho(Kind kind, std::int32_t code, void* context) n
 
 void BrokerClient::connect() noexcept {
   assert(state_ == State::waiting);
-  try {
-    if (paho_ == nullptr) {
-      const auto uri = parse_broker_uri(options_.uri);
-      assert(uri.has_value());
-      paho_ = std::make_unique<Paho>(*this, *uri);
-    }
-    state_ = State::connecting;
-    loop_.arm(state_timer_, loop_.now() + options_.connect_timeout + connect_watchdog);
-    paho_->connect();
-  } catch (const std::exception& error) {
-    wait_to_reconnect(error.what());
+  if (worker_ == nullptr) {
+    const auto uri = parse_broker_uri(options_.uri);
+    assert(uri.has_value());
+    worker_ = std::make_unique<Worker>(*this, *uri);
   }
+  state_ = State::connecting;
+  loop_.arm(state_timer_, loop_.now() + options_.connect_timeout + connect_watchdog);
+  worker_->push({.verb = Worker::Verb::connect});
 }
 
 void BrokerClient::wait_to_reconnect(std::string_view why) noexcept {
@@ -228,12 +330,14 @@ void BrokerClient::on_state_timer(MonoTime) noexcept {
     case State::waiting:
       return connect();
     case State::connecting:
+
+      // Should the attempt still succeed, Paho would refuse the next one.
+      worker_->push({.verb = Worker::Verb::disconnect});
       return wait_to_reconnect("no answer");
     case State::up:
       return;
     case State::closing:
-      paho_.reset();
-      return;
+      return worker_->push({.verb = Worker::Verb::finish});
   }
 }
 
@@ -251,13 +355,13 @@ std::optional<std::uint32_t> BrokerClient::publish(std::string_view topic, std::
     end_early(ticket, PublishFailure::down);
     return ticket;
   }
-  try {
-    paho_->publish(topic, payload, qos, properties, to_context(ticket, entry.generation));
-  } catch (const mqtt::exception& error) {
-    const bool unusable = error.get_return_code() == MQTTASYNC_BAD_UTF8_STRING;
-    end_early(ticket, unusable ? PublishFailure::refused : PublishFailure::down);
-    return ticket;
-  } catch (const std::exception&) {
+  Worker::Command command{.verb = Worker::Verb::publish,
+                          .topic = std::string(topic),
+                          .payload = std::string(payload),
+                          .qos = qos,
+                          .context = to_context(ticket, entry.generation)};
+  for (const auto& [name, value] : properties) command.properties.emplace_back(name, value);
+  if (!worker_->try_push(std::move(command))) {
     end_early(ticket, PublishFailure::down);
     return ticket;
   }
@@ -323,7 +427,13 @@ void BrokerClient::on_state_message(const Message& message) noexcept {
   const auto code = static_cast<std::int32_t>(message.arg);
   if (state_ == State::closing) {
     // A connect that succeeds after close() is undone by destroying the client.
-    if (message.kind == disconnected) loop_.arm(state_timer_, loop_.now() + paho_grace);
+    if (message.kind == disconnected) {
+      loop_.disarm(state_timer_);
+      worker_->push({.verb = Worker::Verb::finish});
+    } else if (message.kind == destroyed) {
+      loop_.disarm(state_timer_);
+      worker_.reset();
+    }
     return;
   }
   switch (message.kind) {
@@ -334,11 +444,7 @@ void BrokerClient::on_state_message(const Message& message) noexcept {
       backoff_.reset();
       told_down_ = false;
       log_->info("{}: connected to {}", options_.name, log_safe(options_.uri));
-      try {
-        paho_->subscribe_all();
-      } catch (const std::exception& error) {
-        return wait_to_reconnect(error.what());
-      }
+      if (!options_.filters.empty()) worker_->push({.verb = Worker::Verb::subscribe});
       return listener_.on_broker_state(true);
     }
     case connect_failed:
@@ -363,19 +469,16 @@ void BrokerClient::close() noexcept {
     if (outstanding_[i].used) end_early(i, PublishFailure::down);
   }
   deadlines_.clear();
-  if (paho_ == nullptr) return loop_.disarm(state_timer_);
+  loop_.disarm(state_timer_);
+  if (worker_ == nullptr) return;
+  if (!was_up) return worker_->push({.verb = Worker::Verb::finish});
   // Never longer than this, however dead the broker is.
-  loop_.arm(state_timer_, loop_.now() + (was_up ? disconnect_max : paho_grace));
-  if (!was_up) return;
-  try {
-    paho_->disconnect();
-  } catch (const std::exception&) {
-    loop_.arm(state_timer_, loop_.now() + paho_grace);
-  }
+  loop_.arm(state_timer_, loop_.now() + disconnect_max);
+  worker_->push({.verb = Worker::Verb::disconnect});
 }
 
 bool BrokerClient::closed() const noexcept {
-  return state_ == State::closing && paho_ == nullptr &&
+  return state_ == State::closing && worker_ == nullptr &&
          posted_.load(std::memory_order_relaxed) == arrived_;
 }
 

@@ -1,6 +1,10 @@
 #pragma once
 // A client of an existing MQTT broker, on Paho MQTT C++. Paho runs threads of its own; here its
 // outcomes become calls on our loop, connecting never ends, and nothing grows without bound.
+//
+// The loop never calls Paho: Paho holds one process-wide mutex while it resolves names and while a
+// message callback runs. A callback that waits for room would lock out the very loop that makes
+// room. So a thread of the client makes the calls.
 
 #include <atomic>
 #include <cstdint>
@@ -106,7 +110,7 @@ class BrokerClient final : public Receiver {
   /// Begins to connect on a later turn. All but the handler's call happens on the loop's thread.
   BrokerClient(Loop& loop, Log log, BrokerOptions options, BrokerListener& listener,
                BrokerMessageHandler* handler = nullptr);
-  /// Only when closed().
+  /// Normally when closed(); otherwise waits for its thread.
   ~BrokerClient();
   BrokerClient(const BrokerClient&) = delete;
   BrokerClient& operator=(const BrokerClient&) = delete;
@@ -126,6 +130,7 @@ class BrokerClient final : public Receiver {
 
  private:
   class Paho;
+  class Worker;
   enum class State : std::uint8_t { waiting, connecting, up, closing };
   enum Kind : std::uint32_t {
     connect_ok,
@@ -135,6 +140,7 @@ class BrokerClient final : public Receiver {
     publish_ok,
     publish_failed,
     disconnected,
+    destroyed,
     ended_early,
   };
   struct Outstanding {
@@ -192,7 +198,7 @@ class BrokerClient final : public Receiver {
   // way, so that the client may be destroyed.
   std::atomic<std::uint64_t> posted_{0};
   std::uint64_t arrived_ = 0;
-  std::unique_ptr<Paho> paho_;
+  std::unique_ptr<Worker> worker_;
 };
 
 }  // namespace tocsin::flow

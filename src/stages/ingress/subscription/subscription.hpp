@@ -44,8 +44,8 @@ class BrokerSubscription final : public flow::Receiver,
   /// on_ready.
   BrokerSubscription(flow::Loop& loop, Log log, flow::Intake& intake,
                      const flow::SubscriptionConfig& config);
-  /// Only when closed().
-  ~BrokerSubscription() = default;
+  /// Normally when closed().
+  ~BrokerSubscription() { queue_.close(); }
 
   /// Takes nothing more from the broker and disconnects. What is queued is still decoded.
   void close() noexcept;
