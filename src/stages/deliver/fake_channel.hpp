@@ -99,6 +99,7 @@ inline OptionValues delivery(std::int64_t batch_count = 1, std::int64_t inflight
   values.set_number("linger_ms", 0);
   values.set_number("inflight_max", inflight_max);
   values.set_number("queue_max", 100);
+  values.set_number("queue_bytes_max", 1 << 20);
   values.set_number("attempts_max", 3);
   values.set_text("retry_schedule", "60s,300s,900s");
   values.set_number("retry_jitter", 0);

@@ -42,7 +42,7 @@ inline constexpr std::array<OptionSpec, 11> mqtt_options{{
              "0 = as the client wishes."},
     {.key = "packet_size_max",
      .type = OptionType::bytes,
-     .fallback = "256KiB",
+     .fallback = "128KiB",
      .min = 16'384,
      .max = 16'777'216,
      .help = "Largest packet; must not exceed what a batch can hold."},
@@ -84,7 +84,7 @@ struct MqttOptions {
   std::uint32_t connections_max = 10'000;
   Duration connect_timeout = std::chrono::seconds(10);
   std::uint16_t keep_alive_max_s = 1200;
-  std::size_t packet_size_max = std::size_t{256} * 1024;
+  std::size_t packet_size_max = std::size_t{128} * 1024;
   std::uint16_t receive_maximum = 1024;
   std::size_t output_bytes_max = std::size_t{128} * 1024;
   std::size_t carry_bytes_max = std::size_t{16} * 1024 * 1024;
