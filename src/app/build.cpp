@@ -37,17 +37,18 @@ Result<io::EgressPolicy, std::string> egress_policy(const std::vector<std::strin
 
 Result<void, std::string> Engine::Parts::build() {
   using Step = Result<void, std::string> (Parts::*)();
-  for (const Step step : {&Parts::plan, &Parts::make_loops, &Parts::prepare_data, &Parts::compile}) {
+  for (const Step step :
+       {&Parts::plan, &Parts::make_loops, &Parts::prepare_data, &Parts::compile}) {
     if (auto done = (this->*step)(); !done) return done;
   }
-  router = std::make_unique<api::StatusRouter>(api::StatusSources{
-      .metrics =
-          [this] {
-            metrics::Exposition exposition;
-            describe(exposition);
-            return exposition.text();
-          },
-      .readiness = [this] { return readiness(); }});
+  router = std::make_unique<api::StatusRouter>(
+      api::StatusSources{.metrics =
+                             [this] {
+                               metrics::Exposition exposition;
+                               describe(exposition);
+                               return exposition.text();
+                             },
+                         .readiness = [this] { return readiness(); }});
   for (std::uint32_t i = 0; i < thread_plan.reactors; ++i) {
     if (auto made = make_reactor(i); !made) return made;
   }
@@ -172,9 +173,8 @@ Result<void, std::string> Engine::Parts::make_reactor(std::uint32_t index) {
       environment.log);
   reactor.http = std::make_unique<ingress::HttpServer>(*reactor.loop, *reactor.decode, http,
                                                        environment.log, *router);
-  reactor.mqtt =
-      std::make_unique<ingress::MqttServer>(*reactor.loop, *reactor.decode, mqtt, environment.log,
-                                            *sessions, hub.get());
+  reactor.mqtt = std::make_unique<ingress::MqttServer>(*reactor.loop, *reactor.decode, mqtt,
+                                                       environment.log, *sessions, hub.get());
   hub->add(*reactor.mqtt);
   return {};
 }
@@ -231,10 +231,10 @@ std::vector<flow::ChannelConfig> Engine::Parts::channels_of(
     const std::vector<flow::ChannelConfig>& channels, std::size_t reactor) const {
   // All lanes full at once must leave notifications for the others: a stuck receiver costs its own
   // notifications, never somebody else's.
-  const auto lane_share = static_cast<std::int64_t>(
-      memory.notification_count * 3 / 4 / std::max<std::size_t>(channels.size(), 1));
-  const auto byte_share = static_cast<std::int64_t>(
-      memory.body_bytes * 3 / 4 / std::max<std::size_t>(channels.size(), 1));
+  const auto lane_share = static_cast<std::int64_t>(memory.notification_count * 3 / 4 /
+                                                    std::max<std::size_t>(channels.size(), 1));
+  const auto byte_share = static_cast<std::int64_t>(memory.body_bytes * 3 / 4 /
+                                                    std::max<std::size_t>(channels.size(), 1));
   std::vector<flow::ChannelConfig> own;
   for (const flow::ChannelConfig& channel : channels) {
     if (hash64(channel.name) % reactors.size() != reactor) continue;

@@ -44,13 +44,17 @@ bool Engine::Parts::drain_ingress(MonoTime deadline) {
 bool Engine::Parts::drain_rest(MonoTime deadline) {
   bool ended = true;
   for (Reactor& reactor : reactors) {
-    ended = threads.wait_until(*reactor.loop, [&] { return reactor.decode->idle(); }, deadline) &&
+    ended = threads.wait_until(
+                *reactor.loop, [&] { return reactor.decode->idle(); }, deadline) &&
             ended;
   }
-  ended = threads.wait_until(*journal_loop, [&] { return journal->drained(); }, deadline) && ended;
+  ended = threads.wait_until(
+              *journal_loop, [&] { return journal->drained(); }, deadline) &&
+          ended;
   for (std::size_t i = 0; i < workers.size(); ++i) {
-    ended =
-        threads.wait_until(*worker_loops[i], [&] { return workers[i]->idle(); }, deadline) && ended;
+    ended = threads.wait_until(
+                *worker_loops[i], [&] { return workers[i]->idle(); }, deadline) &&
+            ended;
   }
   for (Reactor& reactor : reactors) {
     threads.call(*reactor.loop, [&] { reactor.deliver->drain(deadline); });
@@ -58,12 +62,16 @@ bool Engine::Parts::drain_rest(MonoTime deadline) {
   // Deliver keeps the deadline itself; the second more is for its channels to close.
   const MonoTime last = deadline + std::chrono::seconds(1);
   for (Reactor& reactor : reactors) {
-    ended = threads.wait_until(*reactor.loop, [&] { return reactor.deliver->drained(); }, last) &&
+    ended = threads.wait_until(
+                *reactor.loop, [&] { return reactor.deliver->drained(); }, last) &&
             ended;
   }
   if (!ended) return false;
-  ended = threads.wait_until(*journal_loop, [&] { return ledger->drain(); }, last);
-  return threads.wait_until(*journal_loop, [&] { return journal->close(); }, last) && ended;
+  ended = threads.wait_until(
+      *journal_loop, [&] { return ledger->drain(); }, last);
+  return threads.wait_until(
+             *journal_loop, [&] { return journal->close(); }, last) &&
+         ended;
 }
 
 bool Engine::Parts::drain(Duration timeout) {

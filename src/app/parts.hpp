@@ -34,10 +34,8 @@ class JournalGate final : public flow::BatchSink {
     journal_ = &journal;
   }
   void on_batch(flow::Batch* batch) noexcept override {
-    loop_->post({.to = journal_,
-                 .kind = journal::JournalStage::message_append,
-                 .arg = 0,
-                 .object = batch});
+    loop_->post(
+        {.to = journal_, .kind = journal::JournalStage::message_append, .arg = 0, .object = batch});
   }
 
  private:

@@ -52,8 +52,8 @@ class Worker final : public flow::Receiver, public flow::Ticker, public MetricSo
   /// notification pool is empty. True when the batch is done.
   bool work(flow::Batch& batch, std::uint32_t& budget);
   bool route_matches(const RecordView& record, flow::SettlementRange& range);
-  [[nodiscard]] bool emit(const RecordView& record, std::uint32_t rule,
-                          const route::Target& target, flow::SettlementRange& range);
+  [[nodiscard]] bool emit(const RecordView& record, std::uint32_t rule, const route::Target& target,
+                          flow::SettlementRange& range);
   void finish(flow::Batch& batch);
   void post_created();
 

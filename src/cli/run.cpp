@@ -123,8 +123,7 @@ int run(const RunArguments& arguments) {
     fmt::print(stderr, "{}\n", listening.error());
     return exit_failed;
   }
-  [[maybe_unused]] const bool shown =
-      printer.print(first_lines(**engine, *listening, *config));
+  [[maybe_unused]] const bool shown = printer.print(first_lines(**engine, *listening, *config));
   for (;;) {
     int signal = 0;
     sigwait(&signals, &signal);

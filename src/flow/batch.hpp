@@ -112,8 +112,8 @@ class Batch {
   std::atomic<std::uint32_t> holders_{0};
 };
 
-/// Kind of the message by which a batch comes back to the reactor that filled it (Message::object is
-/// the Batch, `stored` is set), with one holder.
+/// Kind of the message by which a batch comes back to the reactor that filled it (Message::object
+/// is the Batch, `stored` is set), with one holder.
 inline constexpr std::uint32_t message_batch_committed = 0xBA7C4;
 
 /// Where reactors hand sealed batches to: the journal.

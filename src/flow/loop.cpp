@@ -85,7 +85,9 @@ void Loop::drain_messages() noexcept {
 }
 
 void Loop::fire_timers() noexcept {
-  while (!timers_.empty() && timers_.front()->due_ <= now_) {
+  // At most those that are armed now: one that arms itself for the past waits for the next turn.
+  for (std::size_t left = timers_.size();
+       left > 0 && !timers_.empty() && timers_.front()->due_ <= now_; --left) {
     Timer& timer = *timers_.front();
     disarm(timer);
     timer.on_timer(now_);

@@ -102,7 +102,8 @@ class Loop {
   io::Io& io_;
   std::string name_;
   moodycamel::ConcurrentQueue<Message> mailbox_;
-  // Messages ever posted, to be compared with those drained; the queue itself offers no ordered look.
+  // Messages ever posted, to be compared with those drained; the queue itself offers no ordered
+  // look.
   std::atomic<std::uint64_t> posted_{0};
   std::uint64_t drained_ = 0;
   // Set while the loop is in, or about to enter, a wait: only then a sender pays for a wake-up.

@@ -18,13 +18,13 @@ void write_readiness(const std::vector<ComponentState>& components, ingress::Htt
   const bool ready = std::ranges::all_of(components, &ComponentState::ready);
   reply.status = ready ? 200 : 503;
   reply.content_type = "application/json";
-  reply.body = ready ? R"({"status":"ready","components":{)"
-                     : R"({"status":"not ready","components":{)";
+  reply.body =
+      ready ? R"({"status":"ready","components":{)" : R"({"status":"not ready","components":{)";
   for (std::size_t i = 0; i < components.size(); ++i) {
     if (i > 0) reply.body += ',';
     append_string(reply.body, components[i].name);
-    reply.body += components[i].ready ? R"(:{"ready":true,"detail":)"
-                                      : R"(:{"ready":false,"detail":)";
+    reply.body +=
+        components[i].ready ? R"(:{"ready":true,"detail":)" : R"(:{"ready":false,"detail":)";
     append_string(reply.body, components[i].detail);
     reply.body += '}';
   }

@@ -17,7 +17,7 @@ struct ComponentState {
 };
 
 struct StatusSources {
-  std::function<std::string()> metrics;                  ///< Prometheus text.
+  std::function<std::string()> metrics;  ///< Prometheus text.
   std::function<std::vector<ComponentState>()> readiness;
 };
 

@@ -178,10 +178,9 @@ EngineConfig read(const toml::table& root, const ParseContext& context) {
   });
   each_table(root, "subscription", context, [&](const auto& table, const auto& path, auto origin) {
     flow::SubscriptionConfig subscription;
-    subscription.name =
-        parse_options(&table, subscription_name_options, path, context,
-                      ingress::subscription_options)
-            .text("name");
+    subscription.name = parse_options(&table, subscription_name_options, path, context,
+                                      ingress::subscription_options)
+                            .text("name");
     subscription.options = parse_options(&table, ingress::subscription_options, path, context,
                                          subscription_name_options);
     subscription.origin = std::move(origin);

@@ -201,7 +201,8 @@ void apply_fallback(const OptionSpec& spec, OptionValues& values) {
   std::string problem;
   if (spec.type == OptionType::boolean) {
     problem = reader.read(toml::value<bool>(written == "true"));
-  } else if (spec.type == OptionType::integer) {
+  } else if (written.find_first_not_of("0123456789") == std::string::npos &&
+             spec.type != OptionType::text) {
     problem = reader.read(toml::value<std::int64_t>(std::stoll(written)));
   } else {
     problem = reader.read(toml::value<std::string>(written));

@@ -17,15 +17,24 @@ namespace {
 
 std::string_view type_name(OptionType type) {
   switch (type) {
-    case OptionType::boolean: return "boolean";
-    case OptionType::integer: return "integer";
-    case OptionType::duration_ms: return "duration";
-    case OptionType::bytes: return "size";
-    case OptionType::text: return "text";
-    case OptionType::secret: return "secret";
-    case OptionType::text_list: return "texts";
-    case OptionType::choice: return "choice";
-    case OptionType::json: return "table or JSON";
+    case OptionType::boolean:
+      return "boolean";
+    case OptionType::integer:
+      return "integer";
+    case OptionType::duration_ms:
+      return "duration";
+    case OptionType::bytes:
+      return "size";
+    case OptionType::text:
+      return "text";
+    case OptionType::secret:
+      return "secret";
+    case OptionType::text_list:
+      return "texts";
+    case OptionType::choice:
+      return "choice";
+    case OptionType::json:
+      return "table or JSON";
   }
   return "?";
 }

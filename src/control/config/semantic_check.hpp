@@ -7,7 +7,6 @@
 
 namespace tocsin::config {
 
-void check_semantics(const EngineConfig& config, const std::string& file,
-                     Diagnostics& diagnostics);
+void check_semantics(const EngineConfig& config, const std::string& file, Diagnostics& diagnostics);
 
 }  // namespace tocsin::config

@@ -96,7 +96,8 @@ class Context final : public TlsClientContext {
 std::string verify_text(std::uint32_t flags) {
   if ((flags & MBEDTLS_X509_BADCERT_EXPIRED) != 0) return "certificate has expired";
   if ((flags & MBEDTLS_X509_BADCERT_FUTURE) != 0) return "certificate is not valid yet";
-  if ((flags & MBEDTLS_X509_BADCERT_CN_MISMATCH) != 0) return "certificate is for another host name";
+  if ((flags & MBEDTLS_X509_BADCERT_CN_MISMATCH) != 0)
+    return "certificate is for another host name";
   if ((flags & MBEDTLS_X509_BADCERT_REVOKED) != 0) return "certificate is revoked";
   if ((flags & MBEDTLS_X509_BADCERT_NOT_TRUSTED) != 0) {
     return "certificate is not signed by a trusted authority";

@@ -1,6 +1,6 @@
 #pragma once
-// The client side of TLS without any I/O: ciphertext and plaintext in, plaintext and ciphertext out.
-// On mbedTLS, against the API that 2.28 and 3.6 share, so that a newer library brings TLS 1.3.
+// The client side of TLS without any I/O: ciphertext and plaintext in, plaintext and ciphertext
+// out. On mbedTLS, against the API that 2.28 and 3.6 share, so that a newer library brings TLS 1.3.
 
 #include <cstddef>
 #include <cstdint>
@@ -14,7 +14,7 @@
 namespace tocsin::io {
 
 struct TlsClientOptions {
-  std::string ca_file;      ///< PEM bundle of trusted authorities; empty = the system's.
+  std::string ca_file;           ///< PEM bundle of trusted authorities; empty = the system's.
   std::string certificate_file;  ///< PEM, for mutual TLS; empty = none.
   std::string key_file;
 };

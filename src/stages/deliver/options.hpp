@@ -43,8 +43,9 @@ inline constexpr std::array delivery_options{
                .fallback = "64MiB",
                .min = 1024,
                .max = std::int64_t{1} << 40,
-               .help = "Bodies waiting or being sent, together; what comes beyond is a dead letter. "
-                       "Never more than this channel's share of memory_max."},
+               .help =
+                   "Bodies waiting or being sent, together; what comes beyond is a dead letter. "
+                   "Never more than this channel's share of memory_max."},
     OptionSpec{.key = "attempts_max",
                .type = OptionType::integer,
                .fallback = "3",

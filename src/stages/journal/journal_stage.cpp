@@ -260,7 +260,7 @@ void JournalStage::finish(Commit& commit) noexcept {
       info->file_bytes = std::max(info->file_bytes, segment.committed);
     }
     metrics_.commits.add();
-  metrics_.writable.store(true, std::memory_order_relaxed);
+    metrics_.writable.store(true, std::memory_order_relaxed);
     metrics_.appended_bytes.add(commit.bytes);
     metrics_.last_sequence.store(last, std::memory_order_relaxed);
     const auto took = loop_.io().now() - commit.started;

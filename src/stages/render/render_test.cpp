@@ -163,8 +163,7 @@ class RendererTest : public ::testing::Test {
     rule.name = "r";
     rule.subject = std::move(subject);
     rule.body = std::move(body);
-    const auto set =
-        TemplateSet::compile({&rule, 1}, [](const auto&) { return Escape::none; });
+    const auto set = TemplateSet::compile({&rule, 1}, [](const auto&) { return Escape::none; });
     ASSERT_TRUE(set.has_value()) << set.error();
     Renderer renderer(*set);
     const TestRecord record(payload);

@@ -136,8 +136,7 @@ Result<std::shared_ptr<const TemplateSet>, std::string> TemplateSet::compile(
     }
     auto body = Template::compile(rule.body);
     if (!body) return Unexpected{fmt::format("rule \"{}\": body: {}", rule.name, body.error())};
-    set->rules_.push_back(
-        {rule.name, std::move(*subject), std::move(*body), escape_of(rule)});
+    set->rules_.push_back({rule.name, std::move(*subject), std::move(*body), escape_of(rule)});
   }
   return std::shared_ptr<const TemplateSet>(std::move(set));
 }

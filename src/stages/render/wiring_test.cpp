@@ -21,7 +21,8 @@ class Worker {
       : matcher_(match::RuleSet::compile(rules, 1).value(), 64 * 1024),
         router_(route::RouteTable::compile(rules).value()),
         renderer_(
-            render::TemplateSet::compile(rules, [](const auto&) { return render::Escape::none; }).value()),
+            render::TemplateSet::compile(rules, [](const auto&) { return render::Escape::none; })
+                .value()),
         pool_(pool) {}
 
   void process(const RecordView& record, std::vector<flow::Notification*>& out) {

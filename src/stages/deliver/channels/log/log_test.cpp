@@ -54,7 +54,10 @@ TEST(LogChannel, PrintsAndCompletesLater) {
                          .log = make_null_log(),
                          .name = "log",
                          .hub = nullptr,
-                         .print = [&](std::string_view text) { printed += text; }};
+                         .print = [&](std::string_view text) {
+                           printed += text;
+                           return true;
+                         }};
   OptionValues options;
   options.set_number("line_size_max", 200);
   auto channel = channel_type_log.make(context, options);

@@ -43,8 +43,8 @@ Result<Parsed, std::string> parse_settings(const OptionValues& options) {
   }
   for (const std::string& header : options.list("headers")) {
     if (!header_acceptable(header)) {
-      return Unexpected{fmt::format("headers: \"{}\" cannot be sent",
-                                    header.substr(0, header.find(':')))};
+      return Unexpected{
+          fmt::format("headers: \"{}\" cannot be sent", header.substr(0, header.find(':')))};
     }
   }
   parsed.style.headers = options.list("headers");
@@ -79,10 +79,11 @@ class WebhookChannel final : public Channel,
         plain_http_(options.flag("plain_http")),
         connections_max_(static_cast<std::size_t>(options.number("connections_max"))),
         tls_(std::move(tls)),
-        settings_{.attempt_timeout = std::chrono::milliseconds(options.number("attempt_timeout_ms")),
-                  .idle_timeout = std::chrono::milliseconds(options.number("idle_timeout_ms")),
-                  .egress = context.egress,
-                  .tls = tls_.get()},
+        settings_{
+            .attempt_timeout = std::chrono::milliseconds(options.number("attempt_timeout_ms")),
+            .idle_timeout = std::chrono::milliseconds(options.number("idle_timeout_ms")),
+            .egress = context.egress,
+            .tls = tls_.get()},
         validator_(json_capacity) {}
 
   Result<void, SubmitError> submit(std::string_view recipient,
@@ -153,8 +154,8 @@ class WebhookChannel final : public Channel,
       if (idle != connections_.end()) (*idle)->shut_down();
       if (connections_.size() >= connections_max_) return nullptr;
     }
-    connections_.push_back(std::make_unique<WebhookConnection>(context_.loop, *this, settings_,
-                                                               url, ++last_id_));
+    connections_.push_back(
+        std::make_unique<WebhookConnection>(context_.loop, *this, settings_, url, ++last_id_));
     return connections_.back().get();
   }
 
@@ -176,8 +177,7 @@ class WebhookChannel final : public Channel,
   void resolve(WebhookConnection& connection, const Url& url) noexcept override {
     ++messages_;
     context_.resolver->resolve(
-        url.host, url.port,
-        [this, id = connection.id()](io::ResolveResult result) {
+        url.host, url.port, [this, id = connection.id()](io::ResolveResult result) {
           context_.loop.post({.to = this,
                               .kind = resolved,
                               .arg = 0,
@@ -197,8 +197,8 @@ class WebhookChannel final : public Channel,
 
   // The connection is still on the stack: destroy it on a later turn.
   void on_gone(WebhookConnection& connection) noexcept override {
-    const auto it = std::ranges::find_if(
-        connections_, [&](const auto& c) { return c.get() == &connection; });
+    const auto it =
+        std::ranges::find_if(connections_, [&](const auto& c) { return c.get() == &connection; });
     if (it == connections_.end()) return;
     WebhookConnection* const gone = it->release();
     connections_.erase(it);
@@ -242,18 +242,17 @@ Result<std::unique_ptr<Channel>, std::string> make(const ChannelContext& context
                                           .certificate_file = options.text("certificate_file"),
                                           .key_file = options.text("key_file")});
   if (!tls) return Unexpected{tls.error()};
-  return std::unique_ptr<Channel>(std::make_unique<WebhookChannel>(
-      context, std::move(*parsed), options, std::move(*tls)));
+  return std::unique_ptr<Channel>(
+      std::make_unique<WebhookChannel>(context, std::move(*parsed), options, std::move(*tls)));
 }
 
 }  // namespace
 
 extern const ChannelType channel_type_webhook;
-const ChannelType channel_type_webhook{
-    .name = "webhook",
-    .help = "POST over HTTPS, signed as Standard Webhooks say.",
-    .options = webhook_options,
-    .make = make,
-    .check = check_options};
+const ChannelType channel_type_webhook{.name = "webhook",
+                                       .help = "POST over HTTPS, signed as Standard Webhooks say.",
+                                       .options = webhook_options,
+                                       .make = make,
+                                       .check = check_options};
 
 }  // namespace tocsin::deliver

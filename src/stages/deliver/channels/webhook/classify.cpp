@@ -26,8 +26,7 @@ milliseconds parse_retry_after(std::string_view text, WallTime now) {
     seconds = static_cast<std::int64_t>(timegm(&date)) - to_us(now) / 1'000'000;
   }
   if (seconds <= 0) return milliseconds{0};
-  return std::min(retry_after_max,
-                  milliseconds(std::min<std::int64_t>(seconds, 86'400) * 1000));
+  return std::min(retry_after_max, milliseconds(std::min<std::int64_t>(seconds, 86'400) * 1000));
 }
 
 }  // namespace

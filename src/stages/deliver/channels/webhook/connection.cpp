@@ -206,8 +206,7 @@ void WebhookConnection::on_end(io::Errno error) noexcept {
     reconnect();
     return;
   }
-  if (error == 0 && state_ == State::waiting &&
-      parser_.finish() == http::ParseStatus::complete) {
+  if (error == 0 && state_ == State::waiting && parser_.finish() == http::ParseStatus::complete) {
     on_response();
     return;
   }
@@ -252,8 +251,8 @@ void WebhookConnection::finish(Attempt attempt) {
 
 void WebhookConnection::close() {
   if (state_ == State::closing || state_ == State::gone) return;
-  const bool connected = state_ != State::fresh && state_ != State::resolving &&
-                         stream_.slot != UINT32_MAX;
+  const bool connected =
+      state_ != State::fresh && state_ != State::resolving && stream_.slot != UINT32_MAX;
   state_ = State::closing;
   if (!reconnecting_) loop_.disarm(*this);
   if (connected) {

@@ -63,8 +63,17 @@ class WebhookConnection final : public io::StreamHandler, public flow::Timer {
   void on_timer(MonoTime now) noexcept override;
 
  private:
-  enum class State : std::uint8_t { fresh, resolving, connecting, handshaking, sending, waiting,
-                                    idle, closing, gone };
+  enum class State : std::uint8_t {
+    fresh,
+    resolving,
+    connecting,
+    handshaking,
+    sending,
+    waiting,
+    idle,
+    closing,
+    gone
+  };
   void connect_next();
   void begin_tls();
   void send_request();
@@ -83,8 +92,8 @@ class WebhookConnection final : public io::StreamHandler, public flow::Timer {
   std::uint64_t id_;
   State state_ = State::fresh;
   bool busy_ = false;
-  bool reused_ = false;         // The running request is not the first on this connection.
-  bool reconnecting_ = false;   // on_closed begins again instead of ending.
+  bool reused_ = false;        // The running request is not the first on this connection.
+  bool reconnecting_ = false;  // on_closed begins again instead of ending.
   bool sending_ = false;
   io::StreamId stream_{};
   std::vector<io::Endpoint> addresses_;

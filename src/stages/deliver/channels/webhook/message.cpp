@@ -22,8 +22,7 @@ constexpr std::array priority_names{"low", "normal", "high", "urgent"};
 void append_string(std::string& out, std::string_view text) {
   out += '"';
   // With `replace` escaping cannot fail: event data was validated, configuration may not be UTF-8.
-  [[maybe_unused]] const bool done =
-      json::append_escaped(out, text, json::InvalidUtf8::replace);
+  [[maybe_unused]] const bool done = json::append_escaped(out, text, json::InvalidUtf8::replace);
   out += '"';
 }
 
@@ -67,8 +66,7 @@ void append_notification(std::string& out, const OutgoingNotification& n,
 std::string safe_type(std::string_view type) {
   std::string safe(type);
   std::ranges::replace_if(
-      safe,
-      [](unsigned char c) { return std::isalnum(c) == 0 && c != '_' && c != '.'; }, '_');
+      safe, [](unsigned char c) { return std::isalnum(c) == 0 && c != '_' && c != '.'; }, '_');
   return safe.empty() ? "event" : safe;
 }
 
@@ -82,8 +80,8 @@ std::string timestamp_text(WallTime now) {
 }
 
 bool is_token_char(unsigned char c) noexcept {
-  return std::isalnum(c) != 0 || std::string_view("!#$%&'*+-.^_`|~").find(static_cast<char>(c)) !=
-                                     std::string_view::npos;
+  return std::isalnum(c) != 0 ||
+         std::string_view("!#$%&'*+-.^_`|~").find(static_cast<char>(c)) != std::string_view::npos;
 }
 
 }  // namespace
@@ -97,13 +95,13 @@ bool header_acceptable(std::string_view header) noexcept {
   if (std::ranges::any_of(value, [](unsigned char c) { return c < 0x20 || c >= 0x7F; })) {
     return false;
   }
-  constexpr std::array own{"host",      "content-length",    "content-type",      "connection",
-                           "transfer-encoding", "webhook-id", "webhook-timestamp",
-                           "webhook-signature", "authorization", "traceparent", "user-agent"};
+  constexpr std::array own{
+      "host",       "content-length",    "content-type",      "connection",    "transfer-encoding",
+      "webhook-id", "webhook-timestamp", "webhook-signature", "authorization", "traceparent",
+      "user-agent"};
   std::string lower(name);
-  std::ranges::transform(lower, lower.begin(), [](unsigned char c) {
-    return static_cast<char>(std::tolower(c));
-  });
+  std::ranges::transform(lower, lower.begin(),
+                         [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
   return std::ranges::find(own, lower) == own.end();
 }
 
@@ -145,8 +143,8 @@ std::string build_request(const Url& url, const MessageStyle& style,
   std::string request = fmt::format(
       "POST {} HTTP/1.1\r\nHost: {}\r\nUser-Agent: tocsin\r\nContent-Type: {}\r\n"
       "Content-Length: {}\r\nwebhook-id: {}\r\nwebhook-timestamp: {}\r\n",
-      url.target, url.authority(), style.raw ? style.content_type : "application/json",
-      body.size(), id, timestamp_s);
+      url.target, url.authority(), style.raw ? style.content_type : "application/json", body.size(),
+      id, timestamp_s);
   auto out = std::back_inserter(request);
   if (!style.secrets.empty()) {
     fmt::format_to(out, "webhook-signature: {}\r\n",

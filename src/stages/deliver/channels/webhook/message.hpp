@@ -26,8 +26,8 @@ struct MessageStyle {
   std::vector<SigningSecret> secrets;
 };
 
-/// The id that every attempt of these notifications carries: of a single one its own, of a batch one
-/// derived from all of them in order.
+/// The id that every attempt of these notifications carries: of a single one its own, of a batch
+/// one derived from all of them in order.
 [[nodiscard]] std::string message_id(std::span<const OutgoingNotification> notifications);
 
 /// The request body in the standard form. `now` is the time of this attempt.
