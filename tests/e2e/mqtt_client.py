@@ -1,7 +1,8 @@
-"""A raw MQTT 5 client: sends the bytes a test asks for and shows what comes back."""
+"""Raw MQTT 5 peers: a client that sends what a test asks for, a broker that may never answer."""
 
 import socket
 import struct
+import threading
 
 from harness import DEADLINE_S
 
@@ -32,6 +33,25 @@ def publish_packet(topic, payload, qos=1, packet_id=1, flags=0):
     return packet(PUBLISH, text(topic) + identifier + b"\0" + payload, qos << 1 | flags)
 
 
+def read_packet(stream):
+    """(type, body), or None at the end of the connection."""
+    try:
+        first = stream.read(1)
+        if not first:
+            return None
+        length = shift = 0
+        while True:
+            byte = stream.read(1)[0]
+            length |= (byte & 0x7F) << shift
+            shift += 7
+            if not byte & 0x80:
+                break
+        body = stream.read(length)
+        return (first[0] >> 4, body) if len(body) == length else None
+    except (ConnectionResetError, IndexError):
+        return None
+
+
 class RawClient:
     def __init__(self, port, client_id="raw", connect=True):
         self._socket = socket.create_connection(("127.0.0.1", port), DEADLINE_S)
@@ -55,19 +75,7 @@ class RawClient:
 
     def receive(self):
         """(type, body), or None when the server has closed the connection."""
-        try:
-            first = self._stream.read(1)
-        except ConnectionResetError:
-            return None
-        if not first:
-            return None
-        length = shift = 0
-        while True:
-            byte = self._stream.read(1)[0]
-            length |= (byte & 0x7F) << shift
-            shift += 7
-            if not byte & 0x80:
-                return first[0] >> 4, self._stream.read(length)
+        return read_packet(self._stream)
 
     def publish(self, topic, payload, packet_id=1):
         """Publishes with QoS 1; returns the reason code of the PUBACK."""
@@ -83,3 +91,41 @@ class RawClient:
         kind, body = self.receive()
         assert kind == SUBACK, (kind, body)
         return body[-1]
+
+
+class StandInBroker:
+    """Accepts one connection at a time, keeps what is published, acknowledges only if told to."""
+
+    def __init__(self, acknowledge):
+        self.acknowledge = acknowledge
+        self.published = []  # Bodies of PUBLISH packets.
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listener.getsockname()[1]
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def close(self):
+        self._listener.close()
+
+    def _serve(self):
+        while True:
+            try:
+                peer, _ = self._listener.accept()
+            except OSError:
+                return
+            with peer, peer.makefile("rb") as stream:
+                try:
+                    while (received := read_packet(stream)) is not None:
+                        self._answer(peer, *received)
+                except OSError:
+                    pass
+
+    def _answer(self, peer, kind, body):
+        if kind == CONNECT:
+            peer.sendall(packet(CONNACK, b"\0\0\0"))
+        elif kind == PINGREQ:
+            peer.sendall(packet(PINGRESP, b""))
+        elif kind == PUBLISH:
+            self.published.append(body)
+            if self.acknowledge:
+                at = 2 + struct.unpack(">H", body[:2])[0]
+                peer.sendall(packet(PUBACK, body[at:at + 2]))
