@@ -245,7 +245,7 @@ class OpensslPeer:
         self._lock = threading.Lock()
         self._text = b""
         threading.Thread(target=self._read, daemon=True).start()
-        found = wait_until(lambda: re.search(rb"ACCEPT \S*?:(\d+)", self.text()),
+        found = wait_until(lambda: re.search(rb"ACCEPT \S*?:(\d+)\s", self.text()),
                            "openssl s_server listens")
         self.port = int(found.group(1))
 

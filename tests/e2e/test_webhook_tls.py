@@ -5,6 +5,7 @@ import hashlib
 import hmac
 import json
 import re
+import socket
 import ssl
 import time
 import warnings
@@ -177,10 +178,10 @@ class Trusted(TlsCase):
 
     def test_openssl_server(self):
         """Goal: another TLS implementation than Python's wrapper, TLS 1.2 and 1.3 offered."""
-        with OpensslPeer(self.certificates.issue("good"), "-quiet", "-naccept", "1") as peer:
+        with OpensslPeer(self.certificates.issue("good"), "-naccept", "1") as peer:
             engine = self.engine(f"https://localhost:{peer.port}/hook", f'secret = "{secret(KEY)}"')
             self.send(engine, {"n": 1})
-            wait_until(lambda: re.search(rb"\r\n\r\n\{.*\}$", peer.text(), re.S), "the request")
+            wait_until(lambda: re.search(rb"\r\n\r\n\{.*\}", peer.text(), re.S), "the request")
             self.assertIn(b"POST /hook HTTP/1.1\r\n", peer.text())
             self.assertEqual(engine.metric("tocsin_notifications_sent_total"), 0)
             peer.send(b"HTTP/1.1 204 No Content\r\n\r\n")
@@ -240,9 +241,17 @@ class Refused(TlsCase):
             warnings.simplefilter("ignore", DeprecationWarning)
             context.minimum_version = ssl.TLSVersion.TLSv1
             context.maximum_version = ssl.TLSVersion.TLSv1_1
+            client = ssl.create_default_context(cafile=self.certificates.ca[0])
+            client.set_ciphers("ALL:@SECLEVEL=0")
+            client.minimum_version = ssl.TLSVersion.TLSv1
         peer = WebhookPeer(tls=context)
         self.addCleanup(peer.close)
-        self.refused(peer.port, lambda: peer.accepted, "(?i)version|alert")
+        # The peer works for those who still speak these versions.
+        with socket.create_connection(("127.0.0.1", peer.port)) as plain:
+            with client.wrap_socket(plain, server_hostname="localhost") as connection:
+                self.assertEqual(connection.version(), "TLSv1.1")
+        before = peer.accepted
+        self.refused(peer.port, lambda: peer.accepted - before, "(?i)version|alert|min/max")
         self.assertEqual(peer.seen(), [])
 
 
