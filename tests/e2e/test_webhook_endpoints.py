@@ -214,7 +214,7 @@ class Faults(EndpointCase):
         self.assert_dead(engine, {"transient": 3}, {"protocol": 3}, "exhausted", "not valid HTTP")
 
     def test_not_http(self):
-        peer = self.peer(lambda c, _: c.sendall(b"SSH-2.0-OpenSSH_9.2\r\n") or True)
+        peer = self.peer(lambda c, _: c.sendall(b"SSH-2.0-OpenSSH_9.2\r\n\r\n") or True)
         engine = self.engine(peer.url())
         self.send(engine)
         self.assert_dead(engine, {"transient": 3}, {"protocol": 3}, "exhausted", "not valid HTTP")
