@@ -34,10 +34,9 @@ def openssl(*arguments):
 
 
 def dead_letters(data):
-    """Parsed lines of the dead-letter file."""
-    path = Path(data) / "dead-letters.ndjson"
-    text = path.read_text() if path.exists() else ""
-    return [json.loads(line) for line in text.splitlines()]
+    """Parsed lines of the dead-letter files: one per reactor, and what was rotated."""
+    return [json.loads(line) for path in sorted(Path(data).glob("dead-letters*.ndjson*"))
+            for line in path.read_text().splitlines()]
 
 
 class Certificates:
