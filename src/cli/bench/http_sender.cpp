@@ -1,0 +1,136 @@
+#include "cli/bench/http_sender.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <numeric>
+
+#include <fmt/format.h>
+
+#include "flow/json_text.hpp"
+
+namespace tocsin::cli::bench {
+namespace {
+
+constexpr std::size_t requests_max = 256;
+constexpr std::size_t answer_size_max = std::size_t{4} << 20U;
+
+Template wrap_event(const Plan& plan, const Template& payload) {
+  Template event;
+  event.text = "{\"event\":";
+  flow::append_json_string(event.text, plan.event);
+  event.text += ",\"payload\":";
+  append_template(event, payload);
+  event.text += '}';
+  return event;
+}
+
+Template make_request(const Plan& plan, std::size_t first_payload) {
+  Template body;
+  if (plan.batch > 1) body.text = "[";
+  for (std::size_t i = 0; i < plan.batch; ++i) {
+    if (i > 0) body.text += ',';
+    append_template(body,
+                    wrap_event(plan, plan.payloads[(first_payload + i) % plan.payloads.size()]));
+  }
+  if (plan.batch > 1) body.text += ']';
+  Template request;
+  request.text = fmt::format(
+      "POST {} HTTP/1.1\r\nHost: {}\r\nContent-Type: application/json\r\n"
+      "Content-Length: {}\r\n\r\n",
+      plan.batch > 1 ? "/api/events/batch" : "/api/events", plan.host, body.text.size());
+  append_template(request, body);
+  return request;
+}
+
+std::size_t largest(const std::vector<Template>& requests) {
+  std::size_t size = 0;
+  for (const Template& request : requests) size = std::max(size, request.text.size());
+  return size;
+}
+
+std::uint64_t count_errors(std::string_view body) noexcept {
+  constexpr std::string_view mark = "{\"error\":";
+  std::uint64_t errors = 0;
+  for (auto at = body.find(mark); at != body.npos; at = body.find(mark, at + mark.size())) {
+    ++errors;
+  }
+  return errors;
+}
+
+}  // namespace
+
+std::vector<Template> make_requests(const Plan& plan) {
+  // After this many requests the cycle of payloads begins anew at a request's start.
+  const std::size_t payloads = plan.payloads.size();
+  const std::size_t cycle =
+      std::min(requests_max, payloads / std::gcd(payloads, std::size_t{plan.batch}));
+  std::vector<Template> requests;
+  for (std::size_t i = 0; i < cycle; ++i) requests.push_back(make_request(plan, i * plan.batch));
+  return requests;
+}
+
+HttpSender::HttpSender(Session& session, std::uint32_t index, const std::vector<Template>& requests)
+    : Sender(session, index, largest(requests)),
+      requests_(requests),
+      next_request_(index % requests.size()),
+      parser_({.body_size_max = answer_size_max}, nullptr),
+      due_(session.plan.window) {
+  parser_.start(false);
+}
+
+std::size_t HttpSender::on_bytes(std::string_view bytes) noexcept {
+  const MonoTime now = io_.now();
+  std::size_t used = 0;
+  while (used < bytes.size() && !failed()) {
+    if (in_flight_ == 0) {
+      fail("the server answered what was not asked");
+      break;
+    }
+    const auto fed = parser_.feed(bytes.substr(used));
+    used += fed.consumed;
+    if (fed.status == http::ParseStatus::failed) {
+      fail(fmt::format("not a proper answer: {}", http::to_string(parser_.error())));
+    } else if (fed.status == http::ParseStatus::complete) {
+      on_response(parser_.response(), now);
+      parser_.start(false);
+    } else {
+      break;
+    }
+  }
+  hasten();
+  return failed() ? bytes.size() : used;
+}
+
+void HttpSender::on_response(const http::Response& response, MonoTime now) noexcept {
+  const MonoTime due = due_[oldest_];
+  if (++oldest_ == due_.size()) oldest_ = 0;
+  --in_flight_;
+  const std::uint64_t events = session_.plan.batch;
+  std::uint64_t refused = response.status == 202 ? 0 : events;
+  if (response.status == 207) refused = std::min(events, count_errors(response.body));
+  tally_.refused += refused;
+  session_.last_answer = now;
+  if (events > refused) acknowledged(due, now, events - refused);
+  if (!response.keep_alive) {
+    fail(fmt::format("the server closed a connection after status {}", response.status));
+  }
+}
+
+bool HttpSender::write_one(MonoTime intended) noexcept {
+  const Template& request = requests_[next_request_];
+  const std::size_t size = request.text.size();
+  const std::span<char> out = room();
+  if (size > out.size()) return false;
+  std::memcpy(out.data(), request.text.data(), size);
+  fill(out.first(size), request, session_.sequence, intended);
+  wrote(size);
+  session_.sequence += session_.plan.batch;
+  std::size_t newest = oldest_ + in_flight_++;
+  if (newest >= due_.size()) newest -= due_.size();
+  due_[newest] = intended;
+  if (++next_request_ == requests_.size()) next_request_ = 0;
+  tally_.sent += session_.plan.batch;
+  return true;
+}
+
+}  // namespace tocsin::cli::bench

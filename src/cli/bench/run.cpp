@@ -1,0 +1,47 @@
+#include "cli/bench/run.hpp"
+
+#include <sys/prctl.h>
+
+#include <algorithm>
+#include <memory>
+#include <thread>
+#include <vector>
+
+#include "cli/bench/generator.hpp"
+#include "io/uring/uring_io.hpp"
+
+namespace tocsin::cli::bench {
+namespace {
+
+constexpr io::IoOptions io_options{.receive_buffers = 128, .streams_max = 65'536};
+
+}  // namespace
+
+Result<std::unique_ptr<Summary>, std::string> run(const Plan& plan) {
+  Rendezvous rendezvous;
+  std::vector<std::unique_ptr<io::Io>> ios;
+  std::vector<std::unique_ptr<Generator>> generators;
+  for (std::uint32_t i = 0; i < plan.threads; ++i) {
+    auto made = io::make_uring_io(io_options);
+    if (!made) return Unexpected{made.error()};
+    ios.push_back(std::move(*made));
+    generators.push_back(std::make_unique<Generator>(*ios.back(), plan, i, rendezvous));
+  }
+  std::vector<std::jthread> threads;
+  for (const auto& generator : generators) {
+    threads.emplace_back([&generator] {
+      // The kernel may delay timers by 50 us by default: a tenth of what is being measured.
+      prctl(PR_SET_TIMERSLACK, 1UL);
+      generator->run();
+    });
+  }
+  threads.clear();  // Joins.
+  auto summary = std::make_unique<Summary>();
+  for (const auto& generator : generators) {
+    summary->tally.merge(generator->tally());
+    summary->elapsed = std::max(summary->elapsed, generator->elapsed());
+  }
+  return summary;
+}
+
+}  // namespace tocsin::cli::bench
