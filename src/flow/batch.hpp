@@ -78,6 +78,8 @@ class Batch {
   /// Fills a batch with a block read back from the journal (recovery, replay). False when too
   /// large.
   [[nodiscard]] bool load(std::span<const std::byte> block) noexcept;
+  /// After load(): says when the block was opened in terms of this boot's monotonic clock.
+  void rebase(MonoTime base) noexcept;
 
   // --- sharing ----------------------------------------------------------------------------------
   /// One holder more / one less; the last release returns the batch to its pool. Any thread.
