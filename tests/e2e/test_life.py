@@ -16,7 +16,10 @@ source = "telemetry"
 channel = "console"
 body = "{text} {{{{n}}}}"
 """
+# Small segments: a start reads the last one, and loads reach several.
 BASE = LISTENERS + """
+[journal]
+segment_size = "2MiB"
 [[source]]
 name = "telemetry"
 topic = "devices/{device}/telemetry"
