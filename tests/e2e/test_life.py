@@ -32,7 +32,7 @@ TOPIC = "devices/a/telemetry"
 
 
 class Load:
-    """Publishes numbers with QoS 1 until the connection ends; `acknowledged` are the stored ones."""
+    """Publishes numbers with QoS 1 until the connection ends and keeps the acknowledged ones."""
 
     WINDOW = 200
 

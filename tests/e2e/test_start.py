@@ -118,8 +118,10 @@ class Configuration(StartCase):
     def test_semantics(self):
         channel = '[[channel]]\nname = "c"\ntype = "log"\n'
         for text, line, words in (
-                (channel + '[[rule]]\nname = "r"\nchannel = "nowhere"\n', range(4, 8), ("rule", "nowhere")),
-                (channel + '[[rule]]\nname = "r"\nchannel = "c"\nsource = "s"\n', range(4, 8), ("rule", '"s"')),
+                (channel + '[[rule]]\nname = "r"\nchannel = "nowhere"\n', range(4, 8),
+                 ("rule", "nowhere")),
+                (channel + '[[rule]]\nname = "r"\nchannel = "c"\nsource = "s"\n', range(4, 8),
+                 ("rule", '"s"')),
                 (channel + channel, range(4, 8), ('"c"', "twice")),
                 (channel + '[[rule]]\nname = "r"\nchannel = "c"\npattern = { a = [{ numric = 1 }] }'
                  "\n", range(4, 8), ("rule", "numric")),
