@@ -283,8 +283,10 @@ class Case(unittest.TestCase):
         self.addCleanup(self._clean)
 
     def _clean(self):
+        # A failed subtest is recorded as an object of its own.
         failed = self._result is not None and any(
-            getattr(test, "test_case", test) is self for test, _ in self._result.failures + self._result.errors)
+            getattr(test, "test_case", test) is self
+            for test, _ in self._result.failures + self._result.errors)
         for process in self._processes:
             process.close()
         if failed:

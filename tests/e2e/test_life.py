@@ -16,7 +16,10 @@ source = "telemetry"
 channel = "console"
 body = "{text} {{{{n}}}}"
 """
+# Small segments: a start reads the last one, and loads reach several.
 BASE = LISTENERS + """
+[journal]
+segment_size = "2MiB"
 [[source]]
 name = "telemetry"
 topic = "devices/{device}/telemetry"
@@ -29,7 +32,7 @@ TOPIC = "devices/a/telemetry"
 
 
 class Load:
-    """Publishes numbers with QoS 1 until the connection ends; `acknowledged` are the stored ones."""
+    """Publishes numbers with QoS 1 until the connection ends and keeps the acknowledged ones."""
 
     WINDOW = 200
 
@@ -106,6 +109,35 @@ class Stop(LifeCase):
         second = self.begin()
         wait_until(lambda: set(load.acknowledged) <= self.numbers(first, second),
                    "every acknowledged event delivered")
+
+    # Goal: a receiver that is away does not hold the end up beyond the drain timeout, the log says
+    # what that means, and the notification is delivered after the next start.
+    def test_receiver_away(self):
+        broker = StandInBroker(acknowledge=False)
+        self.addCleanup(broker.close)
+        config = BASE.replace("[http]", 'drain_timeout_ms = "500ms"\n[http]', 1) + f"""
+[[channel]]
+name = "out"
+type = "mqtt"
+broker = "mqtt://127.0.0.1:{broker.port}"
+retry_schedule = "200ms"
+attempts_max = 100
+[[rule]]
+name = "tell"
+source = "telemetry"
+channel = "out"
+body = "number {{{{n}}}}"
+"""
+        first = self.begin(config)
+        self.assertEqual(0, first.publish(TOPIC, '{"n":41}'))
+        wait_until(lambda: broker.published, "the first attempt")
+        first.signal(signal.SIGTERM)
+        self.assertEqual(0, first.wait(timeout_s=10))
+        first.wait_line("warning .*begins again at the next start", first.err)
+        broker.acknowledge = True
+        second = self.begin(config)
+        wait_until(lambda: second.metric("tocsin_notifications_sent_total", channel="out") == 1,
+                   "the delivery after the restart")
 
     # Goal: an idle process ends at once on SIGTERM and on SIGINT, also with open connections.
     def test_idle(self):

@@ -182,7 +182,8 @@ class Notifications(MqttCase):
     # Goal: nobody can listen to events, nor to everything.
     def test_refused_filters(self):
         client = self.raw()
-        for filter_, code in (("devices/#", 0x87), ("#", 0x87), ("+/x", 0x87), ("notifications", 0x87),
+        for filter_, code in (("devices/#", 0x87), ("#", 0x87), ("+/x", 0x87),
+                              ("notifications", 0x87),
                               ("$share/g/notifications/#", 0x9E), ("notifications/#/x", 0x8F),
                               ("notifications/x+", 0x8F), ("notifications/#", 0x01)):
             with self.subTest(filter=filter_):

@@ -118,15 +118,20 @@ class Configuration(StartCase):
     def test_semantics(self):
         channel = '[[channel]]\nname = "c"\ntype = "log"\n'
         for text, line, words in (
-                (channel + '[[rule]]\nname = "r"\nchannel = "nowhere"\n', range(4, 8), ('"r"', "nowhere")),
-                (channel + '[[rule]]\nname = "r"\nchannel = "c"\nsource = "s"\n', range(4, 8), ('"r"', '"s"')),
+                (channel + '[[rule]]\nname = "r"\nchannel = "nowhere"\n', range(4, 8),
+                 ("rule", "nowhere")),
+                (channel + '[[rule]]\nname = "r"\nchannel = "c"\nsource = "s"\n', range(4, 8),
+                 ("rule", '"s"')),
                 (channel + channel, range(4, 8), ('"c"', "twice")),
                 (channel + '[[rule]]\nname = "r"\nchannel = "c"\npattern = { a = [{ numric = 1 }] }'
-                 "\n", range(4, 8), ('"r"', "numric")),
-                (channel + '[[rule]]\nname = "r"\nchannel = "c"\nbody = "{{a"\n', range(4, 8), ('"r"',)),
+                 "\n", range(4, 8), ("rule", "numric")),
+                (channel + '[[rule]]\nname = "r"\nchannel = "c"\nbody = "{{a"\n', range(4, 8),
+                 ("rule",)),
                 ('[[source]]\nname = "s"\ntopic = "a/#/b"\n', range(1, 4), ("topic",)),
-                ('[[source]]\nname = "s"\ntopic = "notifications/x"\n', range(1, 4), ("notifications",)),
-                ('[[channel]]\nname = "c"\ntype = "pigeon"\n', range(1, 4), ("log", "mqtt", "webhook")),
+                ('[[source]]\nname = "s"\ntopic = "notifications/x"\n', range(1, 4),
+                 ("notifications",)),
+                ('[[channel]]\nname = "c"\ntype = "pigeon"\n', range(1, 4),
+                 ("log", "mqtt", "webhook")),
                 ('[http]\nlisten = "nonsense"\n', range(0, 3), ("http", "nonsense"))):
             with self.subTest(text=text):
                 self.refused_configuration(text, line, *words)
