@@ -284,7 +284,7 @@ class Case(unittest.TestCase):
 
     def _clean(self):
         failed = self._result is not None and any(
-            test is self for test, _ in self._result.failures + self._result.errors)
+            getattr(test, "test_case", test) is self for test, _ in self._result.failures + self._result.errors)
         for process in self._processes:
             process.close()
         if failed:
