@@ -24,6 +24,22 @@ std::uint64_t random_seed(io::Io& io) {
   return seed;
 }
 
+// A new directory survives a power cut only once the one above it was synced. Which of them are new
+// nobody knows; those that we may not open or sync were there before us.
+Result<void, io::Errno> sync_ancestors(io::Io& io, std::string path) {
+  while (path.size() > 1 && path.ends_with('/')) path.pop_back();
+  for (;;) {
+    const std::size_t slash = path.rfind('/');
+    const bool top = slash == std::string::npos || slash == 0;
+    path = slash == std::string::npos ? "." : slash == 0 ? "/" : path.substr(0, slash);
+    const auto synced = io.sync_directory(path);
+    const bool foreign = !synced && (synced.error() == EACCES || synced.error() == EPERM ||
+                                     synced.error() == EROFS || synced.error() == EINVAL);
+    if (!synced && !foreign) return synced;
+    if (top) return {};
+  }
+}
+
 Result<io::EgressPolicy, std::string> egress_policy(const std::vector<std::string>& allowed) {
   std::vector<io::Network> networks;
   for (const std::string& text : allowed) {
@@ -125,7 +141,9 @@ Result<void, std::string> Engine::Parts::make_loops() {
 Result<void, std::string> Engine::Parts::prepare_data() {
   const std::string& data = config.server.text("data");
   io::Io& io = journal_loop->io();
-  if (auto made = io.make_directories(data); !made) {
+  auto made = io.make_directories(data);
+  if (made) made = sync_ancestors(io, data);
+  if (!made) {
     return Unexpected{
         fmt::format("cannot create the data directory {}: {}", data, errno_text(made.error()))};
   }

@@ -60,8 +60,8 @@ std::vector<EngineRig::Stored> EngineRig::read_journal() {
       for (std::uint32_t i = 0; i < block.size(); ++i) {
         const RecordView record = block.record(i);
         const std::string payload(record.payload());
-        stored.push_back({block.header().base_sequence + i,
-                          text_between(payload, "\"n\":\"", "\""), payload});
+        stored.push_back(
+            {block.header().base_sequence + i, text_between(payload, "\"n\":\"", "\""), payload});
       }
       next = block.header().base_sequence + block.size();
     }

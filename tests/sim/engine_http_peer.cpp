@@ -51,11 +51,11 @@ void HttpProducer::ask() {
     truth_.sent.insert(name);
   }
   if (!single && !lines) body = "[" + body + "]";
-  link_.send(fmt::format("POST /api/events{} HTTP/1.1\r\nHost: 127.0.0.1:8080\r\nContent-Type: {}\r\n"
-                         "Content-Length: {}\r\n\r\n{}",
-                         single ? "" : "/batch",
-                         !single && lines ? "application/x-ndjson" : "application/json",
-                         body.size(), body));
+  link_.send(fmt::format(
+      "POST /api/events{} HTTP/1.1\r\nHost: 127.0.0.1:8080\r\nContent-Type: {}\r\n"
+      "Content-Length: {}\r\n\r\n{}",
+      single ? "" : "/batch", !single && lines ? "application/x-ndjson" : "application/json",
+      body.size(), body));
   parser_.start(false);
   asked_ = true;
   asked_at_ = loop_.now();

@@ -17,7 +17,7 @@ class BorrowedIo final : public io::Io {
       : io_(io), before_poll_(std::move(before_poll)) {}
 
   Result<io::ListenerId, io::Errno> listen(const io::Endpoint& endpoint, bool shared,
-                                               io::AcceptHandler& handler) override {
+                                           io::AcceptHandler& handler) override {
     return io_.listen(endpoint, shared, handler);
   }
   [[nodiscard]] io::Endpoint local_endpoint(io::ListenerId listener) const override {

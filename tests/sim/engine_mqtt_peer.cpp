@@ -82,13 +82,9 @@ void MqttPeer::send_publish(std::string_view topic, std::string_view payload,
                             std::uint16_t packet_id, bool again) {
   const std::uint8_t qos = packet_id == 0 ? 0 : 1;
   send_packet([&](std::span<char> out) {
-    return mqtt::write_publish(out,
-                               {.topic = topic,
-                                .payload = payload,
-                                .packet_id = packet_id,
-                                .qos = qos,
-                                .dup = again},
-                               identity_.version);
+    return mqtt::write_publish(
+        out, {.topic = topic, .payload = payload, .packet_id = packet_id, .qos = qos, .dup = again},
+        identity_.version);
   });
 }
 
@@ -164,12 +160,7 @@ void NoteSubscriber::on_packet(const mqtt::Frame& frame) {
   if (frame.type != mqtt::PacketType::publish) return;
   const auto publish = mqtt::parse_publish(frame, identity_.version);
   if (!publish) return;
-  const std::size_t at = publish->payload.find("\"body\":\"");
-  const std::size_t begin = at + 8;
-  if (at != std::string_view::npos) {
-    const std::size_t end = publish->payload.find('"', begin);
-    ++truth_.notes[std::string(publish->payload.substr(begin, end - begin))];
-  }
+  ++truth_.notes[std::string(publish->payload)];
   if (publish->qos == 0) return;
   send_packet([&](std::span<char> out) {
     return mqtt::write_ack(out, {.type = mqtt::PacketType::puback, .packet_id = publish->packet_id},

@@ -76,7 +76,9 @@ class MqttDevice final : public MqttPeer {
   MqttDevice(flow::Loop& loop, const io::Endpoint& server, const Plan& plan, Truth& truth,
              std::uint64_t seed)
       : MqttPeer(loop, server, {plan.name, plan.version}, seed), plan_(plan), truth_(truth) {}
-  [[nodiscard]] bool done() const noexcept { return next_ > plan_.total && unacknowledged_.empty(); }
+  [[nodiscard]] bool done() const noexcept {
+    return next_ > plan_.total && unacknowledged_.empty();
+  }
   [[nodiscard]] const Plan& plan() const noexcept { return plan_; }
 
  private:

@@ -134,10 +134,10 @@ EngineRig::EngineRig(std::uint64_t seed, const io::SimFaults& faults)
   producers_ = make_peer("producers");
   receivers_ = make_peer("receivers");
   subscribers_ = make_peer("subscribers");
-  receiver = std::make_unique<WebhookReceiver>(*receivers_.loop, hook_endpoint(), truth,
-                                               random.next());
-  subscriber = std::make_unique<NoteSubscriber>(*subscribers_.loop, mqtt_endpoint(), truth,
-                                                random.next());
+  receiver =
+      std::make_unique<WebhookReceiver>(*receivers_.loop, hook_endpoint(), truth, random.next());
+  subscriber =
+      std::make_unique<NoteSubscriber>(*subscribers_.loop, mqtt_endpoint(), truth, random.next());
   subscriber->start();
 }
 
@@ -160,8 +160,8 @@ void EngineRig::turn_peers() {
 }
 
 void EngineRig::add_device(const MqttDevice::Plan& plan) {
-  devices_.push_back(std::make_unique<MqttDevice>(*producers_.loop, mqtt_endpoint(), plan, truth,
-                                                  random.next()));
+  devices_.push_back(
+      std::make_unique<MqttDevice>(*producers_.loop, mqtt_endpoint(), plan, truth, random.next()));
   devices_.back()->start();
 }
 
@@ -238,6 +238,7 @@ void EngineRig::bury_engine() {
 void EngineRig::heal() {
   world.faults() = io::SimFaults{};
   world.clear_file_faults();
+  world.power_cut_after_bytes(UINT64_MAX);
   world.heal_all();
   world.set_wall_trusted(true);
   receiver->weights = {1};

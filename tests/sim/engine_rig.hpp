@@ -49,8 +49,8 @@ class EngineRig {
   bool start_engine();
   [[nodiscard]] bool alive() const noexcept { return engine_ != nullptr && !engine_io_->dead(); }
   [[nodiscard]] const std::string& last_error() const noexcept { return last_error_; }
-  /// SIGTERM: drains, while the others go on, and destroys the engine. False when the engine is dead
-  /// afterwards or did not end in time.
+  /// SIGTERM: drains, while the others go on, and destroys the engine. False when the engine is
+  /// dead afterwards or did not end in time.
   bool stop_engine();
   /// After kill or power cut: leaves the dead engine behind.
   void bury_engine();
@@ -68,9 +68,8 @@ class EngineRig {
   io::SimWorld world;
   io::SimRandom random;
   Truth truth;
-  /// Whether order was promised in spite of the faults: see the checks.
+  /// The disk refused something: who sends several events at once cannot count on their order.
   bool disk_failed = false;
-  /// Whether dead letters may have been lost because the disk refused them.
   std::unique_ptr<WebhookReceiver> receiver;
   std::unique_ptr<NoteSubscriber> subscriber;
 

@@ -248,8 +248,8 @@ TEST(EngineSim, EverythingAtOnce) {
     EngineRig rig(seed, faults);
     rig.disk_failed = true;
     run_chaos(rig,
-              {kill, cut_power, cut_power_in_a_write, restart, partition_one, heal_network, no_space,
-               failing_syncs, mend_disk, jump_clock, moody_receiver},
+              {kill, cut_power, cut_power_in_a_write, restart, partition_one, heal_network,
+               no_space, failing_syncs, mend_disk, jump_clock, moody_receiver},
               16);
   });
 }
