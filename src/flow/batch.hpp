@@ -10,12 +10,11 @@
 #include <string_view>
 #include <vector>
 
-#include <concurrentqueue/concurrentqueue.h>
-
 #include <tocsin/event.hpp>
 #include <tocsin/limits.hpp>
 #include <tocsin/time.hpp>
 
+#include "base/shared_queue.hpp"
 #include "flow/block.hpp"
 
 namespace tocsin::flow {
@@ -156,7 +155,7 @@ class BatchPool {
 
   std::size_t batch_size_;
   std::vector<std::unique_ptr<Batch>> batches_;
-  moodycamel::ConcurrentQueue<Batch*> free_;
+  SharedQueue<Batch*> free_;
   std::atomic<bool> exhausted_{false};
   std::vector<Waiter*> waiters_;
 };

@@ -8,10 +8,9 @@
 #include <string>
 #include <vector>
 
-#include <concurrentqueue/concurrentqueue.h>
-
 #include <tocsin/time.hpp>
 
+#include "base/shared_queue.hpp"
 #include "io/io.hpp"
 
 namespace tocsin::flow {
@@ -103,7 +102,7 @@ class Loop {
 
   io::Io& io_;
   std::string name_;
-  moodycamel::ConcurrentQueue<Message> mailbox_;
+  SharedQueue<Message> mailbox_;
   // Messages ever posted, to be compared with those drained; the queue itself offers no ordered
   // look.
   std::atomic<std::uint64_t> posted_{0};
