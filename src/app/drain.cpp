@@ -32,10 +32,10 @@ bool Engine::Parts::drain_ingress(MonoTime deadline) {
     ended = threads.wait_until(*reactor.loop, closed, deadline + std::chrono::seconds(1)) && ended;
   }
   for (Reactor& reactor : reactors) {
-    const auto quiet = [&] {
+    const auto subscriptions_closed = [&] {
       return std::ranges::all_of(reactor.subscriptions, [](const auto& s) { return s->closed(); });
     };
-    ended = threads.wait_until(*reactor.loop, quiet, deadline) && ended;
+    ended = threads.wait_until(*reactor.loop, subscriptions_closed, deadline) && ended;
     threads.call(*reactor.loop, [&] { reactor.decode->drain(); });
   }
   return ended;
