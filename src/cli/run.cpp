@@ -90,6 +90,7 @@ void reload(app::Engine& engine, const RunArguments& arguments, const Log& log) 
     log->error("reload refused; the old configuration runs on");
     return;
   }
+  if (!arguments.data.empty()) config->server.set_text("data", arguments.data);
   if (auto done = engine.reload(*config); !done) {
     log->error("reload refused: {}; the old configuration runs on", done.error());
     return;

@@ -14,6 +14,25 @@
 namespace tocsin::flow {
 namespace {
 
+// From 0x80 on MQTT 5's reason codes, 1 to 5 the CONNACK of 3.1.1, below 0 the library's own.
+std::string failure_text(std::int32_t code) {
+  constexpr std::array<std::string_view, 6> connack_texts{"",
+                                                          "unacceptable protocol version",
+                                                          "client identifier refused",
+                                                          "server unavailable",
+                                                          "bad user name or password",
+                                                          "not authorized"};
+  const char* text = nullptr;
+  if (code >= 0x80) {
+    text = MQTTReasonCode_toString(static_cast<MQTTReasonCodes>(code));
+  } else if (code > 0 && code < static_cast<std::int32_t>(connack_texts.size())) {
+    return std::string(connack_texts[static_cast<std::size_t>(code)]);
+  } else if (code < 0) {
+    text = MQTTAsync_strerror(code);
+  }
+  return text == nullptr ? fmt::format("error {}", code) : fmt::format("{} ({})", text, code);
+}
+
 // Paho's wrapper still touches its client for a moment after it told us that it is done.
 constexpr Duration paho_grace = std::chrono::milliseconds{100};
 constexpr Duration disconnect_max = std::chrono::seconds{2};
@@ -448,13 +467,13 @@ void BrokerClient::on_state_message(const Message& message) noexcept {
       return listener_.on_broker_state(true);
     }
     case connect_failed:
-      if (state_ == State::connecting) wait_to_reconnect(fmt::format("error {}", code));
+      if (state_ == State::connecting) wait_to_reconnect(failure_text(code));
       return;
     case connection_lost:
       if (state_ == State::up) wait_to_reconnect("connection lost");
       return;
     case subscribe_failed:
-      log_->error("{}: the broker refused a subscription: error {}", options_.name, code);
+      log_->error("{}: the broker refused a subscription: {}", options_.name, failure_text(code));
       return;
     default:
       return;

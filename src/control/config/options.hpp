@@ -32,7 +32,7 @@ inline constexpr std::array server_options{
                .fallback = "64KiB",
                .min = 256,
                .max = 128 * 1024,
-               .help = "Largest payload of one event."},
+               .help = "Largest event, its JSON envelope included."},
     OptionSpec{.key = "drain_timeout_ms",
                .type = OptionType::duration_ms,
                .fallback = "10s",

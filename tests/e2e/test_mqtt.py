@@ -1,0 +1,237 @@
+"""The MQTT listener: reason codes, malformed packets, notifications to subscribers, no loops."""
+
+import re
+
+from harness import Case, LISTENERS, main, run_command, wait_until
+from mqtt_client import (CONNECT, DISCONNECT, PINGREQ, PINGRESP, PUBACK, RawClient, packet,
+                         publish_packet, text)
+
+CONFIG = LISTENERS + """
+[[source]]
+name = "telemetry"
+topic = "devices/{device}/telemetry"
+[[source]]
+name = "retired"
+topic = "retired/#"
+active = false
+[[channel]]
+name = "console"
+type = "log"
+[[channel]]
+name = "subscribers"
+type = "mqtt"
+broker = "self"
+topic = "notifications/{recipient}"
+[[rule]]
+name = "seen"
+source = "telemetry"
+channel = "console"
+body = "{{device}} {{n}}"
+[[rule]]
+name = "tell"
+source = "telemetry"
+channel = "subscribers"
+pattern = { tell = [{ exists = true }] }
+recipient_field = "tell"
+body = "{{device}} says {{n}}"
+"""
+
+
+class MqttCase(Case):
+    threads = 0
+
+    def setUp(self):
+        super().setUp()
+        self.tocsin = self.start(f"[server]\nthreads = {self.threads}\n" + CONFIG)
+
+    def raw(self, **options):
+        client = RawClient(self.tocsin.mqtt, **options)
+        self.addCleanup(client.__exit__)
+        return client
+
+
+class ReasonCodes(MqttCase):
+    # Goal: a device learns why its message was refused, stays connected, and its good messages
+    # before and after are events.
+    def test_refused_publishes(self):
+        client = self.raw()
+        self.assertEqual(0x00, client.publish("devices/a/telemetry", b'{"n":1}', 1))
+        for number, (topic, payload, code) in enumerate((
+                ("devices/a/telemetry", b"not json", 0x99),
+                ("devices/a/telemetry", b'{"n":', 0x99),
+                ("devices/a/telemetry", b"", 0x99),
+                ("devices/a/telemetry", b'"\xff"', 0x99),
+                ("devices/a/telemetry", b"1e400", 0x99),
+                ("devices/a/telemetry", b"[" * 20_000 + b"]" * 20_000, 0x99),
+                ("devices/a/telemetry", b'"' + b"x" * 100_000 + b'"', 0x97),
+                ("nobody/knows", b"{}", 0x90),
+                ("retired/a", b"{}", 0x90),
+                ("notifications/x", b"{}", 0x87),
+                ("notifications/x/devices/a/telemetry", b"{}", 0x87))):
+            with self.subTest(topic=topic, payload=payload[:20]):
+                self.assertEqual(code, client.publish(topic, payload, 100 + number))
+        self.assertEqual(0x00, client.publish("devices/a/telemetry", b'{"n":2}', 2))
+        self.tocsin.wait_line("a 2")
+        self.assertEqual(2, self.tocsin.metric("tocsin_events_acknowledged_total"))
+
+    # Goal: what CONNACK excluded ends the connection with the reason that says so.
+    def test_unsupported(self):
+        for data, code in (
+                (publish_packet("devices/a/telemetry", b"{}", qos=2), 0x9B),
+                (publish_packet("devices/a/telemetry", b"{}", flags=1), 0x9A),
+                (packet(8, b"\0\x01\x02\x0b\x01" + text("notifications/#") + b"\x01", 2), 0xA1)):
+            client = self.raw()
+            client.send(data)
+            kind, body = client.receive()
+            self.assertEqual((DISCONNECT, code), (kind, body[0]))
+            self.assertIsNone(client.receive())
+
+    # Goal: a malformed packet closes its connection, with 0x81 or 0x82 where a client can hear
+    # it, and no other connection.
+    def test_malformed(self):
+        other = self.raw(client_id="other")
+        for data in (
+                b"\x00\x00",  # Type 0.
+                b"\x30\xff\xff\xff\xff\x7f",  # Length of five bytes.
+                packet(3, b"\0\x01a\0\x01\0{}", 6),  # QoS 3.
+                packet(3, text("devices/+/telemetry") + b"\0\x01\0{}", 2),  # Wildcard.
+                packet(3, text(b"a\xff") + b"\0\x01\0{}", 2),  # Topic not UTF-8.
+                packet(3, text("a") + b"\0\0\0{}", 2),  # Identifier 0.
+                packet(3, b"\0\x50a", 0),  # Topic beyond the packet.
+                packet(3, text("a") + b"\0\x01\x7f", 2),  # Properties beyond the packet.
+                packet(8, b"\0\x01\0", 2),  # SUBSCRIBE without a filter.
+                packet(8, b"\0\x01\0" + text("notifications/#") + b"\x01", 0),  # Wrong flags.
+                packet(2, b"\0\0\0"),  # A server's packet.
+                packet(CONNECT, text("MQTT") + b"\x05\x02\0\0\0" + text("again"))):
+            with self.subTest(data=data):
+                client = self.raw(client_id="bad")
+                client.send(data)
+                answer = client.receive()
+                if answer is not None:
+                    self.assertEqual(DISCONNECT, answer[0])
+                    self.assertIn(answer[1][0], (0x81, 0x82, 0x90))
+                    self.assertIsNone(client.receive())
+        other.send(packet(PINGREQ, b""))
+        self.assertEqual((PINGRESP, b""), other.receive())
+        self.assertEqual(0, self.tocsin.metric("tocsin_events_acknowledged_total"))
+
+    # Goal: the first packet must be a CONNECT of a known version.
+    def test_first_packet(self):
+        for data in (packet(PINGREQ, b""), b"GET / HTTP/1.1\r\n\r\n",
+                     packet(CONNECT, text("MQTT") + b"\x09\x02\0\0" + text("x"))):
+            client = self.raw(connect=False)
+            client.send(data)
+            while client.receive() is not None:
+                pass
+
+    # Goal: many publishes in one write, cut anywhere, are each acknowledged once.
+    def test_burst(self):
+        client = self.raw()
+        data = b"".join(publish_packet("devices/a/telemetry", b'{"n":%d}' % n, 1, n)
+                        for n in range(1, 501))
+        for start in range(0, len(data), 997):
+            client.send(data[start:start + 997])
+        acknowledged = []
+        for _ in range(500):
+            kind, body = client.receive()
+            self.assertEqual(PUBACK, kind)
+            acknowledged.append(body[0] << 8 | body[1])
+        self.assertEqual(list(range(1, 501)), sorted(acknowledged))
+        wait_until(lambda: len(self.tocsin.matching(r"\ba \d+ \(rule=seen")) == 500,
+                   "500 notifications")
+
+    # Goal: a client identifier that connects again takes the session over (3.1.4-3).
+    def test_takeover(self):
+        first = self.raw(client_id="same")
+        second = self.raw(client_id="same")
+        kind, body = first.receive()
+        self.assertEqual((DISCONNECT, 0x8E), (kind, body[0]))
+        self.assertEqual(0, second.publish("devices/a/telemetry", b'{"n":1}'))
+
+
+class Notifications(MqttCase):
+    # Goal: a subscriber receives what a rule sends it, at the QoS that it asked for, in both
+    # protocol versions; and a filter selects.
+    def test_subscribers(self):
+        subscribers = [
+            (self.subscribe(self.tocsin.mqtt, "notifications/#", qos, version), qos)
+            for qos in (0, 1) for version in ("5", "3.1.1")]
+        narrow = self.subscribe(self.tocsin.mqtt, "notifications/+/night")
+        for n, recipient in enumerate(("shift/day", "shift/night")):
+            self.tocsin.publish("devices/b7/telemetry", f'{{"n":{n},"tell":"{recipient}"}}')
+        for subscriber, qos in subscribers:
+            subscriber.wait_message(f"notifications/shift/day {qos} b7 says 0$")
+            subscriber.wait_message(f"notifications/shift/night {qos} b7 says 1$")
+        narrow.wait_message("notifications/shift/night 1 b7 says 1$")
+        self.assertEqual(1, len(narrow.messages()))
+
+    # Goal: QoS 1 is kept towards the subscriber: more messages than the window arrive all, in
+    # order, once each.
+    def test_order(self):
+        subscriber = self.subscribe(self.tocsin.mqtt, "notifications/#")
+        with self.raw() as client:
+            for n in range(300):
+                client.send(publish_packet("devices/b/telemetry",
+                                           b'{"n":%d,"tell":"x"}' % n, 1, n + 1))
+            for _ in range(300):
+                self.assertEqual(PUBACK, client.receive()[0])
+        wait_until(lambda: len(subscriber.messages()) >= 300, "300 messages")
+        numbers = [int(re.search(r"says (\d+)$", line)[1]) for line in subscriber.messages()]
+        self.assertEqual(list(range(300)), numbers)
+
+    # Goal: nobody can listen to events, nor to everything.
+    def test_refused_filters(self):
+        client = self.raw()
+        for filter_, code in (("devices/#", 0x87), ("#", 0x87), ("+/x", 0x87),
+                              ("notifications", 0x87),
+                              ("$share/g/notifications/#", 0x9E), ("notifications/#/x", 0x8F),
+                              ("notifications/x+", 0x8F), ("notifications/#", 0x01)):
+            with self.subTest(filter=filter_):
+                self.assertEqual(code, client.subscribe(filter_))
+        done = run_command("mosquitto_sub", "-h", "127.0.0.1", "-p", self.tocsin.mqtt, "-V",
+                           "mqttv311", "-t", "devices/#", "-W", "5")
+        self.assertIn(b"denied", done.stderr + done.stdout)
+
+    # Goal: no loop: what is published below notifications/ is no event and reaches no subscriber,
+    # in either version, whatever the QoS.
+    def test_no_loop(self):
+        subscriber = self.subscribe(self.tocsin.mqtt, "notifications/#")
+        for version in ("5", "3.1.1"):
+            for qos in (0, 1):
+                self.tocsin.publish("notifications/x", '{"n":1,"tell":"x"}', qos, version)
+        # What comes after them on the same way shows that they are through.
+        self.tocsin.publish("devices/b/telemetry", '{"n":5,"tell":"done"}')
+        subscriber.wait_message("notifications/done 1 b says 5$")
+        self.assertEqual(1, len(subscriber.messages()))
+        self.assertEqual(1, self.tocsin.metric("tocsin_events_acknowledged_total"))
+        self.assertEqual(4, self.tocsin.metric("tocsin_mqtt_publishes_refused_total",
+                                               reason="topic"))
+
+    # Goal: a recipient from a payload cannot lead a notification out of its topics.
+    def test_hostile_recipient(self):
+        subscriber = self.subscribe(self.tocsin.mqtt, "notifications/#")
+        for n, recipient in enumerate(("a/#", "+", "", "x\\u0000y")):
+            self.tocsin.publish("devices/b/telemetry", f'{{"n":{n},"tell":"{recipient}"}}')
+        self.tocsin.publish("devices/b/telemetry", '{"n":5,"tell":"ok"}')
+        subscriber.wait_message("notifications/ok 1 b says 5$")
+        self.assertEqual(1, len(subscriber.messages()))
+
+
+class NotificationsOneThread(Notifications):
+    threads = 1
+
+
+class NotificationsFourThreads(Notifications):
+    threads = 4
+
+
+class ReasonCodesOneThread(ReasonCodes):
+    threads = 1
+
+
+class ReasonCodesFourThreads(ReasonCodes):
+    threads = 4
+
+
+if __name__ == "__main__":
+    main()
