@@ -27,7 +27,7 @@ struct OptionSpec {
   std::string_view key;
   OptionType type = OptionType::text;
   std::string_view fallback{};  ///< Default as TOML would write it; "" = none (empty, 0, false).
-  std::int64_t min = 0;         ///< integer, duration_ms, bytes: inclusive range. text: size range.
+  std::int64_t min = 0;         ///< Inclusive range of numbers; of a text's bytes; of list entries.
   std::int64_t max = INT64_MAX;
   std::string_view help{};
   std::string_view choices{};

@@ -1,5 +1,6 @@
 // Builds the engine's parts, in the order in which they depend on each other.
 
+#include <bit>
 #include <cerrno>
 #include <system_error>
 
@@ -21,6 +22,22 @@ std::uint64_t random_seed(io::Io& io) {
   std::uint64_t seed = 0;
   io.random(std::as_writable_bytes(std::span{&seed, 1}));
   return seed;
+}
+
+// A new directory survives a power cut only once the one above it was synced. Which of them are new
+// nobody knows; those that we may not open or sync were there before us.
+Result<void, io::Errno> sync_ancestors(io::Io& io, std::string path) {
+  while (path.size() > 1 && path.ends_with('/')) path.pop_back();
+  for (;;) {
+    const std::size_t slash = path.rfind('/');
+    const bool top = slash == std::string::npos || slash == 0;
+    path = slash == std::string::npos ? "." : slash == 0 ? "/" : path.substr(0, slash);
+    const auto synced = io.sync_directory(path);
+    const bool foreign = !synced && (synced.error() == EACCES || synced.error() == EPERM ||
+                                     synced.error() == EROFS || synced.error() == EINVAL);
+    if (!synced && !foreign) return synced;
+    if (top) return {};
+  }
 }
 
 Result<io::EgressPolicy, std::string> egress_policy(const std::vector<std::string>& allowed) {
@@ -77,6 +94,11 @@ Result<void, std::string> Engine::Parts::plan() {
                                   thread_plan.threads())};
   }
   memory = *planned;
+  // The journal, the cursor and dead letters need descriptors even when connections took all others.
+  constexpr std::uint64_t files_reserved = 256;
+  const std::uint64_t files = std::max(environment.files_max, 2 * files_reserved) - files_reserved;
+  memory.connections_max = static_cast<std::uint32_t>(
+      std::min<std::uint64_t>(memory.connections_max, files / 2 / thread_plan.reactors));
   auto policy = egress_policy(config.server.list("egress_allow"));
   if (!policy) return Unexpected{policy.error()};
   egress = std::move(*policy);
@@ -119,7 +141,9 @@ Result<void, std::string> Engine::Parts::make_loops() {
 Result<void, std::string> Engine::Parts::prepare_data() {
   const std::string& data = config.server.text("data");
   io::Io& io = journal_loop->io();
-  if (auto made = io.make_directories(data); !made) {
+  auto made = io.make_directories(data);
+  if (made) made = sync_ancestors(io, data);
+  if (!made) {
     return Unexpected{
         fmt::format("cannot create the data directory {}: {}", data, errno_text(made.error()))};
   }
@@ -155,6 +179,7 @@ Result<void, std::string> Engine::Parts::make_reactor(std::uint32_t index) {
   }
   auto http = ingress::HttpOptions::from(config.http);
   http.connections_max = std::min(http.connections_max, memory.connections_max);
+  http.body_size_max = std::min(http.body_size_max, memory.body_size_max);
   http.carry_bytes_max = std::min(http.carry_bytes_max, memory.carry_bytes);
   auto mqtt = ingress::MqttOptions::from(config.mqtt);
   if (const auto problem = mqtt.check(batches->payload_max()); !problem.empty()) {
@@ -230,10 +255,11 @@ std::vector<flow::ChannelConfig> Engine::Parts::channels_of(
     const std::vector<flow::ChannelConfig>& channels, std::size_t reactor) const {
   // All lanes full at once must leave notifications for the others: a stuck receiver costs its own
   // notifications, never somebody else's.
-  const auto lane_share = static_cast<std::int64_t>(memory.notification_count * 3 / 4 /
-                                                    std::max<std::size_t>(channels.size(), 1));
-  const auto byte_share = static_cast<std::int64_t>(memory.body_bytes * 3 / 4 /
-                                                    std::max<std::size_t>(channels.size(), 1));
+  // In steps, so that one channel more does not change what the others have, which would be a reason
+  // to build them anew.
+  const std::size_t shares = std::max<std::size_t>(4, std::bit_ceil(channels.size()));
+  const auto lane_share = static_cast<std::int64_t>(memory.notification_count * 3 / 4 / shares);
+  const auto byte_share = static_cast<std::int64_t>(memory.body_bytes * 3 / 4 / shares);
   std::vector<flow::ChannelConfig> own;
   for (const flow::ChannelConfig& channel : channels) {
     if (hash64(channel.name) % reactors.size() != reactor) continue;
@@ -282,6 +308,12 @@ Result<Listening, std::string> Engine::Parts::listen() {
   auto endpoints = ingress::listen_endpoints(ingress::HttpOptions::from(config.http));
   if (!endpoints) return Unexpected{"http: " + endpoints.error()};
   Listening listening{.http = std::move(*endpoints), .mqtt = {}};
+  if (shared && environment.probe_port) {
+    // Shared listeners would silently join another process's: nobody may have the port yet.
+    for (const io::Endpoint& endpoint : listening.http) {
+      if (auto free = environment.probe_port(endpoint); !free) return Unexpected{free.error()};
+    }
+  }
   for (Reactor& reactor : reactors) {
     if (auto started_http = reactor.http->start(listening.http, shared); !started_http) {
       return Unexpected{started_http.error()};
@@ -291,6 +323,9 @@ Result<Listening, std::string> Engine::Parts::listen() {
   for (const std::string& text : ingress::MqttOptions::from(config.mqtt).listen) {
     auto endpoint = io::parse_endpoint(text);
     if (!endpoint) return Unexpected{fmt::format("mqtt: \"{}\" is not an address", text)};
+    if (shared && environment.probe_port) {
+      if (auto free = environment.probe_port(*endpoint); !free) return Unexpected{free.error()};
+    }
     for (Reactor& reactor : reactors) {
       auto bound = reactor.mqtt->listen(*endpoint, shared);
       if (!bound) return Unexpected{bound.error()};

@@ -48,13 +48,15 @@ bool Engine::Parts::drain_rest(MonoTime deadline) {
                 *reactor.loop, [&] { return reactor.decode->idle(); }, deadline) &&
             ended;
   }
-  ended = threads.wait_until(
-              *journal_loop, [&] { return journal->drained(); }, deadline) &&
-          ended;
-  for (std::size_t i = 0; i < workers.size(); ++i) {
-    ended = threads.wait_until(
-                *worker_loops[i], [&] { return workers[i]->idle(); }, deadline) &&
-            ended;
+  const bool journal_drained =
+      threads.wait_until(*journal_loop, [&] { return journal->drained(); }, deadline);
+  ended = journal_drained && ended;
+  // Asked twice, in different turns: between threads the question may overtake the last batch once.
+  for (int round = 0; round < 2; ++round) {
+    for (std::size_t i = 0; i < workers.size(); ++i) {
+      const auto idle = [&] { return workers[i]->idle(); };
+      ended = threads.wait_until(*worker_loops[i], idle, deadline) && ended;
+    }
   }
   for (Reactor& reactor : reactors) {
     threads.call(*reactor.loop, [&] { reactor.deliver->drain(deadline); });
@@ -66,21 +68,21 @@ bool Engine::Parts::drain_rest(MonoTime deadline) {
                 *reactor.loop, [&] { return reactor.deliver->drained(); }, last) &&
             ended;
   }
-  if (!ended) return false;
-  ended = threads.wait_until(
-      *journal_loop, [&] { return ledger->drain(); }, last);
-  return threads.wait_until(
-             *journal_loop, [&] { return journal->close(); }, last) &&
-         ended;
+  ended = threads.wait_until(*journal_loop, [&] { return ledger->drain(); }, last) && ended;
+  const auto close_journal = [&] { return journal->close(); };
+  return journal_drained && threads.wait_until(*journal_loop, close_journal, last) && ended;
 }
 
 bool Engine::Parts::drain(Duration timeout) {
   if (!started) return true;
   draining = true;
   const MonoTime now = reactors.front().loop->io().now();
+  // What is still being read back from the journal is read again at the next start.
+  threads.call(*journal_loop, [&] { journal->stop_replay(); });
   const bool ingress_ended = drain_ingress(now + timeout / ingress_share);
   const bool ended = drain_rest(now + timeout) && ingress_ended;
   threads.stop();
+  quiet = ended;
   return ended;
 }
 

@@ -9,7 +9,12 @@ namespace tocsin::app {
 
 Engine::Engine(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
 
-Engine::~Engine() { parts_->threads.stop(); }
+Engine::~Engine() {
+  parts_->threads.stop();
+  // After a drain that ran out of time operations still refer to the parts. The process is about to
+  // end: its memory goes with it, and nothing waits for a peer that does not answer.
+  if (!parts_->quiet) static_cast<void>(parts_.release());
+}
 
 Result<std::unique_ptr<Engine>, std::string> Engine::create(const config::EngineConfig& config,
                                                             Environment environment) {
@@ -26,6 +31,7 @@ Result<Listening, std::string> Engine::start_on_caller() {
   parts_->ledger->start();
   parts_->journal->start();
   parts_->started = true;
+  parts_->quiet = false;
   return listening;
 }
 

@@ -25,6 +25,9 @@ struct Environment {
   /// Writes to standard output without waiting; false when its buffer is full. Any thread.
   std::function<bool(std::string_view)> print;
   std::uint32_t processors = 1;
+  std::uint64_t files_max = UINT64_MAX;  ///< Descriptors that the process may have.
+  /// Says whether nobody listens on an endpoint; an error is a sentence. Null: not asked.
+  std::function<Result<void, std::string>(const io::Endpoint&)> probe_port{};
 };
 
 /// Where a started engine can be reached.

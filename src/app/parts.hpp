@@ -78,6 +78,7 @@ struct Engine::Parts {
   std::vector<const MetricSource*> metric_sources;
   std::atomic<bool> started{false};
   std::atomic<bool> draining{false};
+  bool quiet = true;  // Nothing is under way: the parts may be destroyed.
 
   [[nodiscard]] Result<void, std::string> build();
   [[nodiscard]] Result<Listening, std::string> listen();

@@ -67,7 +67,9 @@ void Printer::run() {
       if (n > 0) {
         rest.remove_prefix(static_cast<std::size_t>(n));
       } else if (errno != EINTR && errno != EAGAIN) {
-        return;  // The reader is gone: nobody misses the rest.
+        // The reader is gone, or its disk is full: what it cannot have is dropped, so that
+        // notifications to it end.
+        break;
       }
     }
   }

@@ -1,8 +1,11 @@
 #include <pthread.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <csignal>
+#include <system_error>
 #include <cstdio>
+#include <cstdlib>
 #include <thread>
 
 #include <fmt/format.h>
@@ -11,6 +14,7 @@
 #include "app/printer.hpp"
 #include "cli/command.hpp"
 #include "control/config/units.hpp"
+#include "io/posix/sockets.hpp"
 #include "io/uring/uring_io.hpp"
 
 namespace tocsin::cli {
@@ -44,6 +48,26 @@ sigset_t block_signals() {
   for (const int signal : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&set, signal);
   pthread_sigmask(SIG_BLOCK, &set, nullptr);
   return set;
+}
+
+// Distributions start processes with 1024 descriptors and allow far more on request.
+std::uint64_t raise_file_limit() {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return 1024;
+  limit.rlim_cur = limit.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &limit);
+  getrlimit(RLIMIT_NOFILE, &limit);
+  return limit.rlim_cur;
+}
+
+Result<void, std::string> probe_port(const io::Endpoint& endpoint) {
+  if (endpoint.port == 0) return {};
+  if (const auto socket = io::posix::open_listener(endpoint, false); !socket) {
+    return Unexpected{
+        fmt::format("cannot listen on {}: {}", io::to_string(endpoint),
+                    std::error_code(socket.error(), std::generic_category()).message())};
+  }
+  return {};
 }
 
 std::string endpoints_text(const std::vector<io::Endpoint>& endpoints) {
@@ -108,12 +132,14 @@ int run(const RunArguments& arguments) {
     fmt::print(stderr, "{}\n", resolver.error());
     return exit_failed;
   }
-  app::Printer printer(STDOUT_FILENO, print_buffer_bytes);
+  auto printer = std::make_unique<app::Printer>(STDOUT_FILENO, print_buffer_bytes);
   app::Environment environment{.make_io = io::make_uring_io,
                                .resolver = std::move(*resolver),
                                .log = log,
-                               .print = [&](std::string_view t) { return printer.print(t); },
-                               .processors = std::max(1U, std::thread::hardware_concurrency())};
+                               .print = [&](std::string_view t) { return printer->print(t); },
+                               .processors = std::max(1U, std::thread::hardware_concurrency()),
+                               .files_max = raise_file_limit(),
+                               .probe_port = probe_port};
   auto engine = app::Engine::create(*config, std::move(environment));
   if (!engine) {
     fmt::print(stderr, "{}\n", engine.error());
@@ -124,7 +150,7 @@ int run(const RunArguments& arguments) {
     fmt::print(stderr, "{}\n", listening.error());
     return exit_failed;
   }
-  [[maybe_unused]] const bool shown = printer.print(first_lines(**engine, *listening, *config));
+  [[maybe_unused]] const bool shown = printer->print(first_lines(**engine, *listening, *config));
   for (;;) {
     int signal = 0;
     sigwait(&signals, &signal);
@@ -135,6 +161,10 @@ int run(const RunArguments& arguments) {
   const auto timeout = std::chrono::milliseconds(config->server.number("drain_timeout_ms"));
   if (!(*engine)->drain(timeout)) {
     log->warn("not everything ended in time; what is unfinished begins again at the next start");
+    printer.reset();
+    log->flush();
+    // The engine is not quiet, so nothing of it may be destroyed.
+    std::_Exit(exit_ok);
   }
   return exit_ok;
 }

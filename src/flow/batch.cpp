@@ -154,6 +154,8 @@ bool Batch::load(std::span<const std::byte> block) noexcept {
   return true;
 }
 
+void Batch::rebase(MonoTime base) noexcept { header().base_mono_us = to_us(base); }
+
 void Batch::release() noexcept {
   // acq_rel: the last holder must see what the others wrote before the buffer is filled again.
   if (holders_.fetch_sub(1, std::memory_order_acq_rel) == 1) pool_.give_back(this);

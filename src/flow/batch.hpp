@@ -10,12 +10,11 @@
 #include <string_view>
 #include <vector>
 
-#include <concurrentqueue/concurrentqueue.h>
-
 #include <tocsin/event.hpp>
 #include <tocsin/limits.hpp>
 #include <tocsin/time.hpp>
 
+#include "base/shared_queue.hpp"
 #include "flow/block.hpp"
 
 namespace tocsin::flow {
@@ -78,6 +77,8 @@ class Batch {
   /// Fills a batch with a block read back from the journal (recovery, replay). False when too
   /// large.
   [[nodiscard]] bool load(std::span<const std::byte> block) noexcept;
+  /// After load(): says when the block was opened in terms of this boot's monotonic clock.
+  void rebase(MonoTime base) noexcept;
 
   // --- sharing ----------------------------------------------------------------------------------
   /// One holder more / one less; the last release returns the batch to its pool. Any thread.
@@ -154,7 +155,7 @@ class BatchPool {
 
   std::size_t batch_size_;
   std::vector<std::unique_ptr<Batch>> batches_;
-  moodycamel::ConcurrentQueue<Batch*> free_;
+  SharedQueue<Batch*> free_;
   std::atomic<bool> exhausted_{false};
   std::vector<Waiter*> waiters_;
 };

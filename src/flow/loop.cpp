@@ -25,7 +25,10 @@ void Loop::stop() noexcept {
   io_.wake();
 }
 
-void Loop::remove_ticker(Ticker& ticker) { std::erase(tickers_, &ticker); }
+void Loop::remove_ticker(Ticker& ticker) {
+  std::erase(tickers_, &ticker);
+  std::erase(last_tickers_, &ticker);
+}
 
 void Loop::arm(Timer& timer, MonoTime due) {
   if (timer.armed()) disarm(timer);
@@ -109,6 +112,9 @@ void Loop::turn(MonoTime latest) {
   next_tick_ = MonoTime::max();
   for (std::size_t i = 0; i < tickers_.size(); ++i) {
     next_tick_ = std::min(next_tick_, tickers_[i]->on_tick(now_));
+  }
+  for (std::size_t i = 0; i < last_tickers_.size(); ++i) {
+    next_tick_ = std::min(next_tick_, last_tickers_[i]->on_tick(now_));
   }
 }
 

@@ -8,10 +8,9 @@
 #include <string>
 #include <vector>
 
-#include <concurrentqueue/concurrentqueue.h>
-
 #include <tocsin/time.hpp>
 
+#include "base/shared_queue.hpp"
 #include "io/io.hpp"
 
 namespace tocsin::flow {
@@ -84,6 +83,8 @@ class Loop {
   /// Time of this turn: read once a turn, so that handlers of one turn agree and pay nothing.
   [[nodiscard]] MonoTime now() const noexcept { return now_; }
   void add_ticker(Ticker& ticker) { tickers_.push_back(&ticker); }
+  /// For the one that passes on what the other tickers of the same turn have made: runs after them.
+  void add_last_ticker(Ticker& ticker) { last_tickers_.push_back(&ticker); }
   void remove_ticker(Ticker& ticker);
   void arm(Timer& timer, MonoTime due);
   void disarm(Timer& timer) noexcept;
@@ -101,7 +102,7 @@ class Loop {
 
   io::Io& io_;
   std::string name_;
-  moodycamel::ConcurrentQueue<Message> mailbox_;
+  SharedQueue<Message> mailbox_;
   // Messages ever posted, to be compared with those drained; the queue itself offers no ordered
   // look.
   std::atomic<std::uint64_t> posted_{0};
@@ -110,6 +111,7 @@ class Loop {
   std::atomic<bool> sleeping_{false};
   std::atomic<bool> stop_{false};
   std::vector<Ticker*> tickers_;
+  std::vector<Ticker*> last_tickers_;
   std::vector<Timer*> timers_;  // Binary heap by due time.
   MonoTime now_{};
   MonoTime next_tick_ = MonoTime::min();

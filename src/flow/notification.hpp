@@ -8,11 +8,10 @@
 #include <string>
 #include <vector>
 
-#include <concurrentqueue/concurrentqueue.h>
-
 #include <tocsin/event.hpp>
 #include <tocsin/time.hpp>
 
+#include "base/shared_queue.hpp"
 #include "flow/settlement.hpp"
 
 namespace tocsin::flow {
@@ -54,7 +53,7 @@ class NotificationPool {
 
  private:
   std::vector<std::unique_ptr<Notification>> all_;
-  moodycamel::ConcurrentQueue<Notification*> free_;
+  SharedQueue<Notification*> free_;
   std::size_t body_budget_ = SIZE_MAX;
   std::atomic<std::size_t> body_used_{0};
 };

@@ -15,13 +15,21 @@ def room(path):
     return parts[0], None
 
 
+def is_test(name):
+    file = name.split("/")[-1]
+    return (file.endswith(("_test.cpp", "_test.hpp", "_fuzz.cpp")) or file.startswith(("test_", "fake_"))
+            or "_test_" in file)
+
+
 def violations():
     for file in sorted((ROOT / "src").rglob("*.?pp")):
         name = str(file.relative_to(ROOT / "src"))
-        test = name.endswith(("_test.cpp", "_fuzz.cpp"))
+        test = is_test(name)
         here, stage = room(name)
         for included in INCLUDE.findall(file.read_text()):
             there, other_stage = room(included)
+            if is_test(included) and not test:
+                yield f"src/{name}: product code includes the test header \"{included}\""
             if there not in LEVEL:
                 if not (test and included.startswith("tests/")):
                     yield f"src/{name}: \"{included}\" is not below src/"

@@ -1,8 +1,8 @@
 """Runs every fuzz target for a while on a copy of its corpus: run.py BUILD_FOLDER SECONDS."""
 import concurrent.futures
-import os
 import pathlib
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -14,13 +14,18 @@ targets = sorted(f.stem for folder in ("src", "tests/fuzz")
 
 
 def fuzz(target):
-    corpus = ROOT / "tests" / "fuzz" / "corpus" / target
+    seeds = ROOT / "tests" / "fuzz" / "corpus" / target
     with tempfile.TemporaryDirectory() as work:
+        # A copy: a run may grow its corpus, never the tree's.
+        corpus = pathlib.Path(work) / "corpus"
+        if seeds.is_dir():
+            shutil.copytree(seeds, corpus)
+        else:
+            corpus.mkdir()
         found = subprocess.run(
-            [build / "tests" / target if (build / "tests" / target).exists() else build / target,
-             f"-max_total_time={seconds}", "-timeout=10", "-rss_limit_mb=2048", "-print_final_stats=1",
-             f"-artifact_prefix={build}/", work] + ([str(corpus)] if corpus.is_dir() else []),
-            capture_output=True, text=True)
+            [build / target, f"-max_total_time={seconds}", "-timeout=10", "-rss_limit_mb=2048",
+             "-print_final_stats=1", f"-artifact_prefix={build}/{target}-", corpus],
+            capture_output=True, text=True, errors="replace", cwd=work)
     runs = re.search(r"number_of_executed_units: (\d+)", found.stderr)
     return target, found.returncode, int(runs.group(1)) if runs else 0, found.stderr
 
@@ -28,10 +33,13 @@ def fuzz(target):
 failed = 0
 if not targets:
     sys.exit("no fuzz targets")
-with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+missing = [target for target in targets if not (build / target).exists()]
+if missing:
+    sys.exit(f"not built: {', '.join(missing)}")
+with concurrent.futures.ThreadPoolExecutor(2) as pool:
     for target, code, runs, log in pool.map(fuzz, targets):
-        print(f"dev: {target}: {runs} executions, {'ok' if code == 0 else 'FAILED'}", flush=True)
-        if code != 0:
+        print(f"dev: {target}: {runs} executions, {'ok' if code == 0 and runs else 'FAILED'}", flush=True)
+        if code != 0 or runs == 0:
             failed += 1
             print(log[-4000:])
 print(f"{len(targets) - failed} passed, {failed} failed")

@@ -2,13 +2,12 @@
 
 #include <algorithm>
 #include <array>
-#include <fstream>
 #include <set>
 #include <span>
-#include <sstream>
 
 #include <fmt/format.h>
 
+#include "control/config/file_text.hpp"
 #include "control/config/option_parser.hpp"
 #include "control/config/options.hpp"
 #include "control/config/semantic_check.hpp"
@@ -98,33 +97,34 @@ void each_table(const toml::table& root, std::string_view key, const ParseContex
     const std::string path = fmt::format("{}[{}]", key, i);
     const auto name = table["name"].value_exact<std::string>();
     if (name && !names.insert(*name).second) {
-      context.report(line_of(table), path + ".name", fmt::format("\"{}\" is used twice", *name));
+      context.report(line_of(*table.get("name")), path + ".name",
+                     fmt::format("\"{}\" is used twice", *name));
     }
     read(table, path, flow::Origin{context.file, line_of(table)});
   }
 }
 
-std::optional<flow::ChannelConfig> read_channel(const toml::table& table, const std::string& path,
-                                                flow::Origin origin, const ParseContext& context) {
-  const auto type_name = table["type"].value_exact<std::string>();
-  const deliver::ChannelType* type = type_name ? find_type(*type_name) : nullptr;
-  if (type == nullptr) {
-    context.report(line_of(table), path + ".type", "must be one of " + type_names());
-    return std::nullopt;
-  }
+flow::ChannelConfig read_channel(const toml::table& table, const std::string& path,
+                                 flow::Origin origin, const ParseContext& context) {
   // One TOML table holds three option tables: the channel's own, delivery's and the type's.
-  std::vector<OptionSpec> rest(channel_options.begin(), channel_options.end());
-  rest.insert(rest.end(), deliver::delivery_options.begin(), deliver::delivery_options.end());
-  std::vector<OptionSpec> others(channel_options.begin(), channel_options.end());
-  others.insert(others.end(), type->options.begin(), type->options.end());
-  std::vector<OptionSpec> known(rest);
-  known.insert(known.end(), type->options.begin(), type->options.end());
+  const OptionValues own = parse_options(&table, channel_options, path, context);
   flow::ChannelConfig channel;
-  channel.type = *type_name;
-  channel.name = parse_options(&table, channel_options, path, context, known).text("name");
-  channel.delivery = parse_options(&table, deliver::delivery_options, path, context, others);
-  channel.options = parse_options(&table, type->options, path, context, rest);
+  channel.type = own.text("type");
+  channel.name = own.text("name");
+  channel.delivery = parse_options(&table, deliver::delivery_options, path, context);
   channel.origin = std::move(origin);
+  const deliver::ChannelType* type = find_type(channel.type);
+  if (type == nullptr) {
+    // Which keys it may have is not known either: only the type is reported.
+    if (!channel.type.empty()) {
+      context.report(line_of(*table.get("type")), path + ".type",
+                     "expected one of " + type_names());
+    }
+    return channel;
+  }
+  channel.options = parse_options(&table, type->options, path, context);
+  report_unknown_keys(table, {channel_options, deliver::delivery_options, type->options}, path,
+                      context);
   return channel;
 }
 
@@ -154,39 +154,52 @@ std::vector<OptionSpec> journal_section_options() {
   return specs;
 }
 
+OptionValues read_section(const toml::table& root, std::string_view key,
+                          std::span<const OptionSpec> specs, const ParseContext& context) {
+  const toml::table* table = section(root, key, context);
+  if (table != nullptr) report_unknown_keys(*table, {specs}, std::string(key), context);
+  return parse_options(table, specs, std::string(key), context);
+}
+
 EngineConfig read(const toml::table& root, const ParseContext& context) {
   check_sections(root, context);
   EngineConfig config;
-  const auto values = [&](std::string_view key, std::span<const OptionSpec> specs) {
-    return parse_options(section(root, key, context), specs, std::string(key), context);
-  };
-  config.server = values("server", server_options);
-  config.http = values("http", ingress::http_options);
-  config.mqtt = values("mqtt", ingress::mqtt_options);
-  config.journal = values("journal", journal_section_options());
+  config.server = read_section(root, "server", server_options, context);
+  config.http = read_section(root, "http", ingress::http_options, context);
+  config.mqtt = read_section(root, "mqtt", ingress::mqtt_options, context);
+  config.journal = read_section(root, "journal", journal_section_options(), context);
   each_table(root, "source", context, [&](const auto& table, const auto& path, auto origin) {
+    report_unknown_keys(table, {source_options}, path, context);
     config.sources.push_back(
         make_source(parse_options(&table, source_options, path, context), std::move(origin)));
   });
   each_table(root, "channel", context, [&](const auto& table, const auto& path, auto origin) {
-    auto channel = read_channel(table, path, std::move(origin), context);
-    if (channel) config.channels.push_back(std::move(*channel));
+    config.channels.push_back(read_channel(table, path, std::move(origin), context));
   });
   each_table(root, "rule", context, [&](const auto& table, const auto& path, auto origin) {
+    report_unknown_keys(table, {rule_options}, path, context);
     config.rules.push_back(
         make_rule(parse_options(&table, rule_options, path, context), std::move(origin)));
   });
   each_table(root, "subscription", context, [&](const auto& table, const auto& path, auto origin) {
-    flow::SubscriptionConfig subscription;
-    subscription.name = parse_options(&table, subscription_name_options, path, context,
-                                      ingress::subscription_options)
-                            .text("name");
-    subscription.options = parse_options(&table, ingress::subscription_options, path, context,
-                                         subscription_name_options);
-    subscription.origin = std::move(origin);
-    config.subscriptions.push_back(std::move(subscription));
+    report_unknown_keys(table, {subscription_name_options, ingress::subscription_options}, path,
+                        context);
+    config.subscriptions.push_back(
+        {.name = parse_options(&table, subscription_name_options, path, context).text("name"),
+         .options = parse_options(&table, ingress::subscription_options, path, context),
+         .origin = std::move(origin)});
   });
   return config;
+}
+
+// The line of `path`, or of the nearest table around it.
+std::uint32_t line_at(const toml::table& root, std::string path) {
+  while (!path.empty()) {
+    if (const auto found = root.at_path(path)) return line_of(*found.node());
+    const std::size_t cut = path.find_last_of(".[");
+    path.resize(cut == std::string::npos ? 0 : cut);
+  }
+  return 0;
 }
 
 }  // namespace
@@ -201,25 +214,18 @@ Result<EngineConfig, Diagnostics> parse(std::string_view text, const std::string
     return Unexpected{std::move(diagnostics)};
   }
   EngineConfig config = read(parsed.table(), context);
-  // What the tables cannot say is only worth checking once they are right.
-  if (diagnostics.empty()) check_semantics(config, name, diagnostics);
-  if (!diagnostics.empty()) return Unexpected{std::move(diagnostics)};
-  return config;
+  check_semantics(config, context,
+                  [&](const std::string& path) { return line_at(parsed.table(), path); });
+  if (diagnostics.empty()) return config;
+  std::ranges::stable_sort(diagnostics, {}, &Diagnostic::line);
+  return Unexpected{std::move(diagnostics)};
 }
 
 Result<EngineConfig, Diagnostics> load(const std::string& path) {
   constexpr std::size_t size_max = std::size_t{16} << 20U;
-  std::ifstream stream(path, std::ios::binary);
-  std::stringstream content;
-  if (stream) content << stream.rdbuf();
-  if (!stream || content.fail()) {
-    return Unexpected{Diagnostics{{path, 0, "", "cannot be read"}}};
-  }
-  const std::string text = content.str();
-  if (text.size() > size_max) {
-    return Unexpected{Diagnostics{{path, 0, "", "is larger than 16 MiB"}}};
-  }
-  return parse(text, path);
+  const auto text = read_file(path, size_max);
+  if (!text) return Unexpected{Diagnostics{{path, 0, "", text.error()}}};
+  return parse(*text, path);
 }
 
 }  // namespace tocsin::config

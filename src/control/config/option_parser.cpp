@@ -1,19 +1,33 @@
 #include "control/config/option_parser.hpp"
 
 #include <algorithm>
+#include <cassert>
 #include <cstdlib>
-#include <fstream>
 #include <sstream>
 
 #include <fmt/format.h>
 
+#include "control/config/file_text.hpp"
 #include "control/config/units.hpp"
 
 namespace tocsin::config {
 namespace {
 
+constexpr std::size_t secret_file_size_max = 64 * 1024;
+constexpr std::size_t suggestion_size_max = 64;  // The distance costs the product of the lengths.
+
+// A quoted key may hold anything, and a diagnostic is one line.
+std::string printable(std::string_view key) {
+  constexpr std::size_t key_size_max = 128;
+  std::string text(key.substr(0, key_size_max));
+  for (char& c : text) {
+    if (static_cast<unsigned char>(c) < 0x20 || c == '\x7F') c = '?';
+  }
+  return text;
+}
+
 std::string join(const std::string& path, std::string_view key) {
-  return path.empty() ? std::string(key) : fmt::format("{}.{}", path, key);
+  return path.empty() ? printable(key) : fmt::format("{}.{}", path, printable(key));
 }
 
 std::size_t edit_distance(std::string_view a, std::string_view b) {
@@ -34,6 +48,7 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
 std::string suggestion(std::string_view key, std::span<const OptionSpec> specs) {
   std::string_view best;
   std::size_t best_distance = 3;
+  if (key.size() > suggestion_size_max) return {};
   for (const OptionSpec& spec : specs) {
     const std::size_t distance = edit_distance(key, spec.key);
     if (distance < best_distance) {
@@ -112,9 +127,11 @@ class ValueReader {
   std::string sized(std::string value) {
     const auto size = static_cast<std::int64_t>(value.size());
     if (spec_.max != INT64_MAX && size > spec_.max) {
-      return fmt::format("is longer than {} characters", spec_.max);
+      return fmt::format("is longer than {} bytes", spec_.max);
     }
-    if (size < spec_.min) return "must not be empty";
+    if (size < spec_.min) {
+      return spec_.min == 1 ? "must not be empty" : fmt::format("needs {} bytes", spec_.min);
+    }
     if (value.find('\0') != std::string::npos) return "must not contain a NUL";
     values_.set_text(spec_.key, std::move(value));
     return {};
@@ -138,13 +155,10 @@ class ValueReader {
                               : fmt::format("environment variable {} is not set", *name);
     }
     if (const auto path = (*table)["file"].value_exact<std::string>()) {
-      std::ifstream stream(*path);
-      if (!stream) return fmt::format("cannot read the file \"{}\"", *path);
-      std::stringstream content;
-      content << stream.rdbuf();
-      std::string value = content.str();
-      while (!value.empty() && (value.back() == '\n' || value.back() == '\r')) value.pop_back();
-      return sized(std::move(value));
+      auto value = read_file(*path, secret_file_size_max);
+      if (!value) return fmt::format("the file \"{}\" {}", *path, value.error());
+      while (!value->empty() && (value->back() == '\n' || value->back() == '\r')) value->pop_back();
+      return sized(std::move(*value));
     }
     return "expected a text, { file = \"...\" } or { env = \"...\" }";
   }
@@ -161,6 +175,12 @@ class ValueReader {
       }
     } else {
       return "expected an array of texts";
+    }
+    const auto count = static_cast<std::int64_t>(items.size());
+    if (count < spec_.min) return fmt::format("needs at least {}", spec_.min);
+    if (count > spec_.max) return fmt::format("has more than {} entries", spec_.max);
+    for (const std::string& item : items) {
+      if (item.find('\0') != std::string::npos) return "must not contain a NUL";
     }
     values_.set_list(spec_.key, std::move(items));
     return {};
@@ -189,26 +209,9 @@ class ValueReader {
   OptionValues& values_;
 };
 
-// Fallbacks are written as TOML would write them without quotes; the same reader checks them.
-void apply_fallback(const OptionSpec& spec, OptionValues& values) {
-  if (spec.fallback.empty()) {
-    values.set_number(spec.key, 0);
-    values.set_text(spec.key, {});
-    return;
-  }
-  ValueReader reader(spec, values);
-  const std::string written(spec.fallback);
-  std::string problem;
-  if (spec.type == OptionType::boolean) {
-    problem = reader.read(toml::value<bool>(written == "true"));
-  } else if (written.find_first_not_of("0123456789") == std::string::npos &&
-             spec.type != OptionType::text) {
-    problem = reader.read(toml::value<std::int64_t>(std::stoll(written)));
-  } else {
-    problem = reader.read(toml::value<std::string>(written));
-  }
-  // A table whose own fallback does not pass is a programming error, found by the table tests.
-  if (!problem.empty()) values.set_text(spec.key, "invalid fallback: " + problem);
+bool is_numeric(OptionType type) {
+  return type == OptionType::integer || type == OptionType::duration_ms ||
+         type == OptionType::bytes;
 }
 
 void append_json_string(std::string& out, std::string_view text) {
@@ -267,6 +270,25 @@ void append_json(std::string& out, const toml::node& node) {
 
 }  // namespace
 
+// Fallbacks are written as TOML would write them without quotes; the same reader checks them.
+std::string apply_fallback(const OptionSpec& spec, OptionValues& values) {
+  if (spec.fallback.empty()) {
+    values.set_number(spec.key, 0);
+    values.set_text(spec.key, {});
+    return {};
+  }
+  ValueReader reader(spec, values);
+  const std::string written(spec.fallback);
+  if (spec.type == OptionType::boolean) {
+    if (written != "true" && written != "false") return "expected true or false";
+    return reader.read(toml::value<bool>(written == "true"));
+  }
+  if (is_numeric(spec.type) && written.find_first_not_of("0123456789") == std::string::npos) {
+    return reader.read(toml::value<std::int64_t>(std::stoll(written)));
+  }
+  return reader.read(toml::value<std::string>(written));
+}
+
 std::string to_json(const toml::node& node) {
   std::string out;
   append_json(out, node);
@@ -280,14 +302,27 @@ std::string to_string(const Diagnostic& d) {
   return text + ": " + d.message;
 }
 
+void report_unknown_keys(const toml::table& table,
+                         std::initializer_list<std::span<const OptionSpec>> tables,
+                         const std::string& path, const ParseContext& context) {
+  std::vector<OptionSpec> known;
+  for (const auto specs : tables) known.insert(known.end(), specs.begin(), specs.end());
+  for (const auto& [key, node] : table) {
+    if (std::ranges::find(known, key.str(), &OptionSpec::key) != known.end()) continue;
+    context.report(line_of(node), join(path, key.str()),
+                   "is not an option" + suggestion(key.str(), known));
+  }
+}
+
 OptionValues parse_options(const toml::table* table, std::span<const OptionSpec> specs,
-                           const std::string& path, const ParseContext& context,
-                           std::span<const OptionSpec> also_allowed) {
+                           const std::string& path, const ParseContext& context) {
   OptionValues values;
   for (const OptionSpec& spec : specs) {
     const toml::node* node = table != nullptr ? table->get(spec.key) : nullptr;
+    // A value that is refused leaves the fallback behind, so that later checks see no nonsense.
+    [[maybe_unused]] const std::string unfit = apply_fallback(spec, values);
+    assert(unfit.empty());
     if (node == nullptr) {
-      apply_fallback(spec, values);
       if (spec.required) {
         context.report(table != nullptr ? line_of(*table) : 0, join(path, spec.key), "is missing");
       }
@@ -295,14 +330,6 @@ OptionValues parse_options(const toml::table* table, std::span<const OptionSpec>
     }
     const std::string problem = ValueReader(spec, values).read(*node);
     if (!problem.empty()) context.report(line_of(*node), join(path, spec.key), problem);
-  }
-  if (table == nullptr) return values;
-  for (const auto& [key, node] : *table) {
-    const auto known = [&](const OptionSpec& spec) { return spec.key == key.str(); };
-    if (std::ranges::none_of(specs, known) && std::ranges::none_of(also_allowed, known)) {
-      context.report(line_of(node), join(path, key.str()),
-                     "is not an option" + suggestion(key.str(), specs));
-    }
   }
   return values;
 }

@@ -2,6 +2,7 @@
 // From one TOML table and its option table to checked OptionValues. Internal to this room: the only
 // header that shows toml++.
 
+#include <initializer_list>
 #include <span>
 #include <string>
 
@@ -23,11 +24,18 @@ struct ParseContext {
 };
 
 /// Reads every option of `specs` from `table` (null = all fallbacks) below the key path `path`.
-/// Keys that neither `specs` nor `also_allowed` name are reported, with the nearest known key.
+/// Each problem is reported; the fallback stands for a value that is refused.
 [[nodiscard]] OptionValues parse_options(const toml::table* table,
                                          std::span<const OptionSpec> specs, const std::string& path,
-                                         const ParseContext& context,
-                                         std::span<const OptionSpec> also_allowed = {});
+                                         const ParseContext& context);
+
+/// Reports the keys of `table` that none of the option tables name, with the nearest known key.
+void report_unknown_keys(const toml::table& table,
+                         std::initializer_list<std::span<const OptionSpec>> tables,
+                         const std::string& path, const ParseContext& context);
+
+/// Sets the fallback of `spec`. What its own reader says against it, or empty.
+[[nodiscard]] std::string apply_fallback(const OptionSpec& spec, OptionValues& values);
 
 /// A TOML value as compact JSON text.
 [[nodiscard]] std::string to_json(const toml::node& node);

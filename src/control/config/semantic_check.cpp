@@ -1,8 +1,6 @@
 #include "control/config/semantic_check.hpp"
 
 #include <algorithm>
-#include <functional>
-#include <set>
 
 #include <fmt/format.h>
 
@@ -15,7 +13,7 @@
 #include "stages/ingress/mqtt/options.hpp"
 #include "stages/ingress/subscription/subscription.hpp"
 #include "stages/match/rule_set.hpp"
-#include "stages/render/renderer.hpp"
+#include "stages/render/template.hpp"
 #include "stages/route/router.hpp"
 
 namespace tocsin::config {
@@ -23,8 +21,10 @@ namespace {
 
 class Checker {
  public:
-  Checker(const EngineConfig& config, const std::string& file, Diagnostics& diagnostics)
-      : config_(config), file_(file), diagnostics_(diagnostics) {}
+  Checker(const EngineConfig& config, const ParseContext& context, const LineOf& line_of_path)
+      : config_(config), context_(context), line_of_path_(line_of_path) {
+    for (const Diagnostic& diagnostic : context.diagnostics) unsound_.push_back(diagnostic.key);
+  }
 
   void check() {
     check_listeners();
@@ -35,94 +35,128 @@ class Checker {
   }
 
  private:
-  void report(std::uint32_t line, std::string key, std::string message) {
-    diagnostics_.push_back({file_, line, std::move(key), std::move(message)});
+  void report(const std::string& key, std::string message) {
+    context_.report(line_of_path_(key), key, std::move(message));
+  }
+
+  // Whether the tables were right about `path` and everything below it.
+  [[nodiscard]] bool sound(std::string_view path) const {
+    return std::ranges::none_of(unsound_, [&](std::string_view key) {
+      return key.starts_with(path) && (key.size() == path.size() || key[path.size()] == '.');
+    });
   }
 
   void check_listeners() {
-    const auto endpoints = ingress::listen_endpoints(ingress::HttpOptions::from(config_.http));
-    if (!endpoints) report(0, "http", endpoints.error());
-    const auto mqtt = ingress::MqttOptions::from(config_.mqtt);
-    // Every plan has the same batch size, so any plan tells how large a packet may be.
-    const auto plan = flow::plan_memory(std::size_t{1} << 30U, {});
-    const auto problem = mqtt.check(flow::BatchPool(1, plan->batch_size).payload_max());
-    if (!problem.empty()) report(0, "mqtt", problem);
+    if (sound("http")) {
+      const auto endpoints = ingress::listen_endpoints(ingress::HttpOptions::from(config_.http));
+      if (!endpoints) report("http.listen", endpoints.error());
+    }
+    if (sound("mqtt")) {
+      // Every plan has the same batch size, so any plan tells how large a packet may be.
+      const auto plan = flow::plan_memory(std::size_t{1} << 30U, {});
+      const auto problem = ingress::MqttOptions::from(config_.mqtt)
+                               .check(flow::BatchPool(1, plan->batch_size).payload_max());
+      if (!problem.empty()) report("mqtt.listen", problem);
+    }
     for (const std::string& text : config_.server.list("egress_allow")) {
       if (!io::parse_network(text)) {
-        report(0, "server.egress_allow", fmt::format("\"{}\" is not a network", text));
+        report("server.egress_allow", fmt::format("\"{}\" is not a network", text));
       }
     }
   }
 
   void check_sources() {
-    for (const flow::SourceConfig& source : config_.sources) {
+    for (std::size_t i = 0; i < config_.sources.size(); ++i) {
+      const flow::SourceConfig& source = config_.sources[i];
+      const std::string path = fmt::format("source[{}]", i);
+      if (!sound(path)) continue;
       const auto table = flow::SourceTable::build({source});
-      if (!table) report(source.origin.line, "source.topic", table.error());
+      if (!table) report(path + ".topic", table.error());
       if (source.topic.starts_with(flow::notification_topic_prefix)) {
-        report(source.origin.line, "source.topic",
-               fmt::format("topics below \"{}\" carry notifications only",
-                           flow::notification_topic_prefix));
+        report(path + ".topic", fmt::format("topics below \"{}\" carry notifications only",
+                                            flow::notification_topic_prefix));
       }
     }
   }
 
   void check_channels() {
-    for (const flow::ChannelConfig& channel : config_.channels) {
-      const auto problem = deliver::check_channel(channel, deliver::channel_types());
-      if (!problem.empty()) {
-        report(channel.origin.line, fmt::format("channel \"{}\"", channel.name), problem);
-      }
+    for (std::size_t i = 0; i < config_.channels.size(); ++i) {
+      const std::string path = fmt::format("channel[{}]", i);
+      if (!sound(path)) continue;
+      const auto problem = deliver::check_channel(config_.channels[i], deliver::channel_types());
+      if (!problem.empty()) report(path, problem);
     }
   }
 
   void check_rules() {
-    for (const flow::RuleConfig& rule : config_.rules) {
-      const std::string key = fmt::format("rule \"{}\"", rule.name);
-      const auto line = rule.origin.line;
-      if (!rule.source.empty() &&
-          std::ranges::find(config_.sources, rule.source, &flow::SourceConfig::name) ==
-              config_.sources.end()) {
-        report(line, key, fmt::format("there is no source \"{}\"", rule.source));
+    for (std::size_t i = 0; i < config_.rules.size(); ++i) {
+      const flow::RuleConfig& rule = config_.rules[i];
+      const std::string path = fmt::format("rule[{}]", i);
+      if (!sound(path)) continue;
+      const bool source_known =
+          rule.source.empty() ||
+          std::ranges::find(config_.sources, rule.source, &flow::SourceConfig::name) !=
+              config_.sources.end();
+      if (!source_known && sound("source")) {
+        report(path + ".source", fmt::format("there is no source \"{}\"", rule.source));
       }
-      if (std::ranges::find(config_.channels, rule.channel, &flow::ChannelConfig::name) ==
-          config_.channels.end()) {
-        report(line, key, fmt::format("there is no channel \"{}\"", rule.channel));
+      const bool channel_known =
+          std::ranges::find(config_.channels, rule.channel, &flow::ChannelConfig::name) !=
+          config_.channels.end();
+      if (!channel_known && sound("channel")) {
+        report(path + ".channel", fmt::format("there is no channel \"{}\"", rule.channel));
       }
-      // One rule at a time, so that each problem is reported with its own line.
-      const std::vector<flow::RuleConfig> one{rule};
-      if (const auto set = match::RuleSet::compile(one, 1); !set) report(line, key, set.error());
-      if (const auto routes = route::RouteTable::compile(one); !routes) {
-        report(line, key, routes.error());
+      check_compilation(rule, path);
+    }
+  }
+
+  void check_compilation(const flow::RuleConfig& rule, const std::string& path) {
+    // One rule at a time, so that each problem is reported with its own line.
+    const std::vector<flow::RuleConfig> one{rule};
+    if (const auto set = match::RuleSet::compile(one, 1); !set) {
+      report(path + ".pattern", set.error());
+    }
+    if (const auto routes = route::RouteTable::compile(one); !routes) {
+      report(path, routes.error());
+    }
+    for (const auto& [key, text] : {std::pair{".subject", &rule.subject}, {".body", &rule.body}}) {
+      if (const auto compiled = render::Template::compile(*text); !compiled) {
+        report(path + key, compiled.error());
       }
-      const auto templates = render::TemplateSet::compile(
-          one, [](const flow::RuleConfig&) { return render::Escape::none; });
-      if (!templates) report(line, key, templates.error());
     }
   }
 
   void check_subscriptions() {
-    for (const flow::SubscriptionConfig& subscription : config_.subscriptions) {
+    std::vector<flow::ChannelConfig> channels;
+    for (std::size_t i = 0; i < config_.channels.size(); ++i) {
+      if (sound(fmt::format("channel[{}]", i))) channels.push_back(config_.channels[i]);
+    }
+    for (std::size_t i = 0; i < config_.subscriptions.size(); ++i) {
+      const flow::SubscriptionConfig& subscription = config_.subscriptions[i];
+      const std::string path = fmt::format("subscription[{}]", i);
+      if (!sound(path)) continue;
       const auto problem = ingress::check_subscription(subscription);
       if (!problem.empty()) {
-        report(subscription.origin.line, fmt::format("subscription \"{}\"", subscription.name),
-               problem);
+        report(path, problem);
+        continue;
       }
-    }
-    for (const auto& loop : ingress::egress_loops(config_.channels, config_.subscriptions)) {
-      report(0, "subscription", loop);
+      for (const auto& loop : ingress::egress_loops(channels, {subscription})) {
+        report(path + ".topics", loop);
+      }
     }
   }
 
   const EngineConfig& config_;
-  const std::string& file_;
-  Diagnostics& diagnostics_;
+  const ParseContext& context_;
+  const LineOf& line_of_path_;
+  std::vector<std::string> unsound_;
 };
 
 }  // namespace
 
-void check_semantics(const EngineConfig& config, const std::string& file,
-                     Diagnostics& diagnostics) {
-  Checker(config, file, diagnostics).check();
+void check_semantics(const EngineConfig& config, const ParseContext& context,
+                     const LineOf& line_of_path) {
+  Checker(config, context, line_of_path).check();
 }
 
 }  // namespace tocsin::config

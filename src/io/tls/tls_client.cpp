@@ -11,8 +11,11 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <optional>
 
 #include <fmt/format.h>
+
+#include "io/io.hpp"
 
 namespace tocsin::io {
 namespace {
@@ -105,6 +108,18 @@ std::string verify_text(std::uint32_t flags) {
   return fmt::format("certificate is not acceptable (flags {:#x})", flags);
 }
 
+bool names_address(const mbedtls_x509_crt& certificate, const Endpoint& endpoint) {
+  constexpr int ip_tag = MBEDTLS_ASN1_CONTEXT_SPECIFIC | MBEDTLS_X509_SAN_IP_ADDRESS;
+  const std::size_t size = endpoint.family == Endpoint::Family::v4 ? 4 : 16;
+  for (const auto* name = &certificate.subject_alt_names; name != nullptr; name = name->next) {
+    if (name->buf.tag == ip_tag && name->buf.len == size &&
+        std::memcmp(name->buf.p, endpoint.address.data(), size) == 0) {
+      return true;
+    }
+  }
+  return false;
+}
+
 class Client final : public TlsClient {
  public:
   Client() { mbedtls_ssl_init(&ssl_); }
@@ -115,9 +130,12 @@ class Client final : public TlsClient {
   Result<void, std::string> start(const Context& context, const std::string& host) {
     int status = mbedtls_ssl_setup(&ssl_, &context.config());
     if (status != 0) return Unexpected{error_text(status)};
-    // Without this call 2.28 verifies the chain but, silently, no name.
-    status = mbedtls_ssl_set_hostname(&ssl_, host.c_str());
+    address_ = parse_address(host, 0);
+    // Without this call 2.28 verifies the chain but, silently, no name. It knows no IP names either
+    // (and SNI is for DNS names only, RFC 6066 section 3): for an address we verify them ourselves.
+    status = mbedtls_ssl_set_hostname(&ssl_, address_ ? nullptr : host.c_str());
     if (status != 0) return Unexpected{error_text(status)};
+    if (address_) mbedtls_ssl_set_verify(&ssl_, &Client::on_verify, this);
     mbedtls_ssl_set_bio(&ssl_, this, &Client::on_send, &Client::on_receive, nullptr);
     advance();
     return {};
@@ -199,6 +217,14 @@ class Client final : public TlsClient {
                  : error_text(status);
   }
 
+  // RFC 6125 section 6.4: the bytes of an iPAddress name, never a text that reads like it.
+  static int on_verify(void* self, mbedtls_x509_crt* certificate, int depth, std::uint32_t* flags) {
+    if (depth == 0 && !names_address(*certificate, *static_cast<Client*>(self)->address_)) {
+      *flags |= MBEDTLS_X509_BADCERT_CN_MISMATCH;
+    }
+    return 0;
+  }
+
   static int on_send(void* self, const unsigned char* bytes, std::size_t size) {
     static_cast<Client*>(self)->outgoing_.append(reinterpret_cast<const char*>(bytes), size);
     return static_cast<int>(size);
@@ -214,6 +240,7 @@ class Client final : public TlsClient {
   }
 
   mbedtls_ssl_context ssl_{};
+  std::optional<Endpoint> address_;  // Set when the host is an address, not a name.
   TlsState state_ = TlsState::handshaking;
   std::string incoming_;
   std::size_t incoming_at_ = 0;

@@ -58,15 +58,19 @@ DecodeStage::Outcome DecodeStage::add(const RawEvent& event, const AckToken& ack
 DecodeStage::Outcome DecodeStage::account(Outcome outcome) noexcept {
   if (outcome) {
     decoded_.add();
+  } else if (outcome.error().reason == Refusal::capacity) {
+    // Nothing was decided about the event: whoever sent it tries again.
+    turned_away_.add();
+    return outcome;
   } else {
     refused_[static_cast<std::size_t>(outcome.error().reason)].add();
   }
+  received_.add();
   return outcome;
 }
 
 DecodeStage::Outcome DecodeStage::decode(const RawEvent& event, const json::Value* root,
                                          const AckToken& ack) noexcept {
-  received_.add();
   draft_.reset();
   if (const auto check = check_size(event); !check) return account(Unexpected{check.error()});
   if (const auto check = read(event, root); !check) return account(Unexpected{check.error()});

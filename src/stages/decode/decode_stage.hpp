@@ -88,6 +88,7 @@ class DecodeStage final : public flow::Intake, public MetricSource {
   Log log_;
   Counter received_;
   Counter decoded_;
+  Counter turned_away_;
   std::array<Counter, flow::refusal_count> refused_;
 };
 

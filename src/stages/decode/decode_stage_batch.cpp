@@ -110,6 +110,10 @@ void DecodeStage::describe(MetricSink& sink) const {
   sink.counter("tocsin_events_decoded_total", "Events that became records.", {}, decoded_.get());
   sink.counter("tocsin_events_acknowledged_total", "Events that reached their level.", {},
                batches_.acknowledged());
+  sink.counter("tocsin_events_turned_away_total",
+               "Times an event found no memory free. It is not counted as received: its sender, or "
+               "the protocol on its behalf, tries again.",
+               {}, turned_away_.get());
   for (std::size_t i = 0; i < flow::refusal_count; ++i) {
     const auto reason = static_cast<Refusal>(i);
     const std::uint64_t count =

@@ -10,7 +10,7 @@ OpenBatches::OpenBatches(flow::Loop& loop, flow::BatchPool& pool, flow::BatchSin
                          std::uint32_t owner, std::uint32_t inflight_max)
     : loop_(loop), pool_(pool), sink_(sink), owner_(owner), inflight_max_(inflight_max) {
   assert(inflight_max > 0);
-  loop_.add_ticker(*this);
+  loop_.add_last_ticker(*this);
 }
 
 OpenBatches::~OpenBatches() {

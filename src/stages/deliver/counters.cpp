@@ -33,6 +33,12 @@ void LaneCounters::describe(std::string_view channel, MetricSink& sink) const {
                  {{"channel", channel}, {"verdict", to_string(static_cast<Verdict>(i))}},
                  attempts[i].get());
   }
+  for (std::size_t i = 0; i < errors.size(); ++i) {
+    if (errors[i].get() == 0) continue;
+    sink.counter("tocsin_delivery_errors_total", "Attempts that failed, by reason.",
+                 {{"channel", channel}, {"reason", to_string(static_cast<DeliveryError>(i))}},
+                 errors[i].get());
+  }
   sink.counter("tocsin_channel_restarts_total", "Restarts of a channel that got stuck.", labels,
                restarts.get());
   sink.histogram("tocsin_delivery_seconds", "From the event's arrival to delivery.", labels,

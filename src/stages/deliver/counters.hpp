@@ -26,8 +26,9 @@ struct LaneCounters {
   SharedCounter pending;   ///< Gauge: accepted and not ended.
   SharedCounter inflight;  ///< Gauge: of these, in an attempt.
   std::array<Counter, verdict_count> attempts;
-  Counter restarts;    ///< Of a channel that got stuck.
-  Histogram delivery;  ///< From received to sent.
+  std::array<Counter, delivery_error_count> errors;  ///< Attempts that failed, by reason.
+  Counter restarts;                                  ///< Of a channel that got stuck.
+  Histogram delivery;                                ///< From received to sent.
   Histogram attempt;
 
   [[nodiscard]] std::uint64_t dead_total() const noexcept;

@@ -57,6 +57,10 @@ void DeadLetters::add(const flow::Notification& notification, DeliveryError reas
   if (pending_.size() + line.size() > pending_max) return lost_.add();
   pending_ += line;
   ++pending_lines_;
+  if (notification.range != nullptr) {
+    notification.range->retain();
+    pending_ranges_.push_back(notification.range);
+  }
 }
 
 bool DeadLetters::open() {
@@ -100,13 +104,17 @@ void DeadLetters::flush() {
   in_write_.swap(pending_);
   pending_.clear();
   writing_lines_ = std::exchange(pending_lines_, 0);
+  writing_ranges_.swap(pending_ranges_);
   writing_ = true;
-  io_.write(file_, bytes_of(in_write_), offset_, *this);
+  io_.write_and_sync(file_, bytes_of(in_write_), offset_, *this);
 }
 
 void DeadLetters::on_file_done(io::Errno error) noexcept {
   assert(writing_);
   writing_ = false;
+  // Lost lines settle too: a disk that fails must not hold the journal for ever.
+  for (flow::SettlementRange* range : writing_ranges_) range->settle();
+  writing_ranges_.clear();
   if (error != 0) {
     lost_.add(writing_lines_);
     if (!std::exchange(complained_, true)) {
@@ -124,6 +132,8 @@ void DeadLetters::lose_pending(io::Errno error) {
   if (!std::exchange(complained_, true)) log_->error("cannot open {}: error {}", path_, error);
   lost_.add(std::exchange(pending_lines_, 0));
   pending_.clear();
+  for (flow::SettlementRange* range : pending_ranges_) range->settle();
+  pending_ranges_.clear();
 }
 
 void DeadLetters::describe(MetricSink& sink) const {

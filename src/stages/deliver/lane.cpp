@@ -298,6 +298,9 @@ void Lane::on_attempt(Slot& slot, Attempt attempt) noexcept {
     return queue_.retry_at(parcel, now);
   }
   counters_.attempts[static_cast<std::size_t>(attempt.verdict)].add();
+  if (attempt.verdict != Verdict::delivered) {
+    counters_.errors[static_cast<std::size_t>(attempt.error)].add();
+  }
   counters_.attempt.record(elapsed_ns(slot.started, now));
   settle_attempt(parcel, attempt, now);
 }

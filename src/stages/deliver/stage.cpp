@@ -33,6 +33,10 @@ std::string check_channel(const flow::ChannelConfig& config,
   const ChannelType* const type = find_type(types, config.type);
   if (type == nullptr) return fmt::format("there is no channel type \"{}\"", config.type);
   if (const auto policy = make_policy(config.delivery); !policy) return policy.error();
+  if (type->single != nullptr && type->single(config.options) &&
+      config.delivery.number("batch_count") > 1) {
+    return "batch_count must be 1: with these options a message carries one notification";
+  }
   return type->check == nullptr ? std::string{} : type->check(config.options);
 }
 

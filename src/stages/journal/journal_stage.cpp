@@ -100,6 +100,8 @@ void JournalStage::append(flow::Batch& batch) noexcept {
   // Everything before it gets its place first, because sequences follow the order of arrival.
   place_queued();
   Entry& entry = queue_.back();
+  // With a disk that is known to fail nothing is accepted either: it would be lost for certain.
+  if (!can_write()) return;
   acknowledge(entry, true);
   if (!replay_.active()) {
     forward_to_workers(batch, registry_, wiring_.workers);

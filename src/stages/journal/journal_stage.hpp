@@ -56,6 +56,8 @@ class JournalStage final : public flow::Receiver, public MetricSource, flow::Tic
   /// Nothing is waiting or on its way to the disk.
   [[nodiscard]] bool drained() const noexcept;
   [[nodiscard]] bool replaying() const noexcept { return replay_.active(); }
+  /// For a drain: what was not read back yet is left to the next start.
+  void stop_replay() noexcept { replay_.stop(); }
   /// Ends work after a drain: no new file is begun, the last one is cut to what it holds. Returns
   /// false while a file is still being prepared; then call again after a turn.
   [[nodiscard]] bool close();

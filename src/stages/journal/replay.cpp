@@ -59,6 +59,13 @@ bool Replay::advance_segment(const std::deque<SegmentInfo>& segments) {
   return false;
 }
 
+MonoTime Replay::age_origin(std::int64_t base_wall_us) const noexcept {
+  const io::Io& io = loop_.io();
+  if (!io.wall_trusted()) return loop_.now();
+  const std::int64_t age_us = std::max<std::int64_t>(0, to_us(io.wall_now()) - base_wall_us);
+  return loop_.now() - std::chrono::microseconds(age_us);
+}
+
 void Replay::hand_over(flow::Batch& batch, const flow::BlockView& block) {
   const auto& header = block.header();
   const std::uint64_t last = header.base_sequence + header.record_count - 1;
@@ -72,6 +79,8 @@ void Replay::hand_over(flow::Batch& batch, const flow::BlockView& block) {
         header.base_sequence, last, header.block_size);
     return;
   }
+  // Monotonic time of another boot means nothing here.
+  if (header.boot_id != loop_.io().boot_id()) batch.rebase(age_origin(header.base_wall_us));
   batch.sealed_at = loop_.now();
   events_.add(header.record_count);
   forward_to_workers(batch, registry_, workers_);

@@ -50,6 +50,8 @@ class Replay {
  private:
   [[nodiscard]] bool advance_segment(const std::deque<SegmentInfo>& segments);
   [[nodiscard]] bool read_block(const std::deque<SegmentInfo>& segments);
+  /// What this boot's monotonic clock said, or would have said, at that wall time.
+  [[nodiscard]] MonoTime age_origin(std::int64_t base_wall_us) const noexcept;
   void hand_over(flow::Batch& batch, const flow::BlockView& block);
 
   flow::Loop& loop_;

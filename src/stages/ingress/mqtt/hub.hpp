@@ -8,9 +8,8 @@
 #include <string_view>
 #include <vector>
 
-#include <concurrentqueue/concurrentqueue.h>
-
 #include "base/metrics.hpp"
+#include "base/shared_queue.hpp"
 #include "flow/hub.hpp"
 
 namespace tocsin::ingress {
@@ -53,7 +52,7 @@ class MqttHub final : public flow::SubscriberHub, public MetricSource {
   SharedCounter refused_;
   std::vector<MqttServer*> servers_;
   std::vector<std::unique_ptr<HubMessage>> all_;
-  moodycamel::ConcurrentQueue<HubMessage*> free_;
+  SharedQueue<HubMessage*> free_;
 };
 
 }  // namespace tocsin::ingress

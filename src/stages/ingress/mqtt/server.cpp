@@ -101,7 +101,9 @@ MonoTime MqttServer::on_tick(MonoTime) noexcept {
 }
 
 void MqttServer::on_message(const flow::Message& message) noexcept {
-  if (message.kind == message_notify) {
+  if (message.kind == message_wake) {
+    woken_ = false;
+  } else if (message.kind == message_notify) {
     auto* const notification = static_cast<HubMessage*>(message.object);
     notify(*notification);
     hub_->release(notification);

@@ -76,6 +76,11 @@ class WebhookChannel final : public Channel,
                  std::unique_ptr<io::TlsClientContext> tls)
       : context_(context),
         parsed_(std::move(parsed)),
+        bare_style_{.raw = parsed_.style.raw,
+                    .content_type = parsed_.style.content_type,
+                    .headers = {},
+                    .authorization = {},
+                    .secrets = {}},
         plain_http_(options.flag("plain_http")),
         connections_max_(static_cast<std::size_t>(options.number("connections_max"))),
         tls_(std::move(tls)),
@@ -100,7 +105,10 @@ class WebhookChannel final : public Channel,
     WebhookConnection* const connection = take_connection(*url);
     if (connection == nullptr) return Unexpected{SubmitError::busy};
     running_.push_back({connection->id(), &done});
-    connection->start(build_request(*url, parsed_.style, notifications,
+    // A recipient can come out of an event: whoever sends events must not be able to choose who
+    // gets our credentials.
+    const bool own = parsed_.url && same_origin(*parsed_.url, *url);
+    connection->start(build_request(*url, own ? parsed_.style : bare_style_, notifications,
                                     context_.loop.io().wall_now(), validator_));
     return {};
   }
@@ -221,6 +229,7 @@ class WebhookChannel final : public Channel,
 
   ChannelContext context_;
   Parsed parsed_;
+  MessageStyle bare_style_;  // Without anything secret.
   bool plain_http_;
   std::size_t connections_max_;
   std::unique_ptr<io::TlsClientContext> tls_;
@@ -253,6 +262,7 @@ const ChannelType channel_type_webhook{.name = "webhook",
                                        .help = "POST over HTTPS, signed as Standard Webhooks say.",
                                        .options = webhook_options,
                                        .make = make,
+    .single = [](const OptionValues& options) { return options.text("format") == "raw"; },
                                        .check = check_options};
 
 }  // namespace tocsin::deliver

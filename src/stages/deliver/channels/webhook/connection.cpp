@@ -32,8 +32,7 @@ WebhookConnection::WebhookConnection(flow::Loop& loop, Owner& owner, const Setti
 WebhookConnection::~WebhookConnection() { loop_.disarm(*this); }
 
 bool WebhookConnection::idle_for(const Url& url) const noexcept {
-  return state_ == State::idle && url.tls == url_.tls && url.host == url_.host &&
-         url.port == url_.port;
+  return state_ == State::idle && same_origin(url, url_);
 }
 
 void WebhookConnection::start(std::string request) {
@@ -121,7 +120,10 @@ void WebhookConnection::send_request() {
   parser_.start(false);
   state_ = State::sending;
   if (tls_) {
-    tls_->send(std::as_bytes(std::span{request_}));
+    if (tls_->send(std::as_bytes(std::span{request_})) == io::TlsState::failed) {
+      fail(Verdict::transient, DeliveryError::tls, tls_->error());
+      return;
+    }
   } else {
     pending_ += request_;
   }
@@ -270,6 +272,8 @@ void WebhookConnection::on_closed() noexcept {
   pending_.clear();
   if (reconnecting_ && busy_) {
     reconnecting_ = false;
+    // No stream now: if every connect fails at once, close() must see that there is none.
+    state_ = State::resolving;
     connect_next();
     return;
   }

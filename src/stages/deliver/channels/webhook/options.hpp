@@ -37,7 +37,8 @@ inline constexpr std::array webhook_options{
     OptionSpec{.key = "authorization",
                .type = OptionType::secret,
                .max = 4096,
-               .help = "Value of the Authorization header, such as \"Bearer ...\"."},
+               .help = "Value of the Authorization header, such as \"Bearer ...\". Like `headers` and the "
+                       "signature it is sent to the origin of `url` only."},
     OptionSpec{.key = "attempt_timeout_ms",
                .type = OptionType::duration_ms,
                .fallback = "15s",

@@ -26,6 +26,10 @@ std::string Url::authority() const {
   return port == (tls ? 443 : 80) ? name : fmt::format("{}:{}", name, port);
 }
 
+bool same_origin(const Url& a, const Url& b) noexcept {
+  return a.tls == b.tls && a.port == b.port && a.host == b.host;
+}
+
 Result<Url, std::string> parse_url(std::string_view text) {
   Url url;
   const auto fail = [](std::string_view why) { return Unexpected{std::string(why)}; };

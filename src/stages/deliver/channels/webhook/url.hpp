@@ -19,6 +19,9 @@ struct Url {
   bool operator==(const Url&) const = default;
 };
 
+/// Same scheme, host and port (RFC 6454 section 4).
+[[nodiscard]] bool same_origin(const Url& a, const Url& b) noexcept;
+
 /// Accepts http:// and https:// with a host that is safe to resolve. Refuses user information,
 /// fragments, control characters, spaces and non-ASCII, each with a message.
 [[nodiscard]] Result<Url, std::string> parse_url(std::string_view text);
