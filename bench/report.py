@@ -249,13 +249,13 @@ def latencies(results, field):
 
 def lost(results):
     return sum(r["refused"] + r["unanswered"] + r["not_sent"] + r["errors"]
-               + (max(0, r["acknowledged"] - r["received"]) if r["end_to_end_us"] else 0)
+               + (abs(r["acknowledged"] - r["received"]) if r["end_to_end_us"] else 0)
                for r in results)
 
 
 def end_to_end_table(results):
     lines = ["| load | server | events/s | server CPU, ns an event | acknowledged in us, p50 / p99 / p99.9 | "
-             "end to end in us, p50 / p99 / p99.9 | lost |", "|---|---|---|---|---|---|---|"]
+             "end to end in us, p50 / p99 / p99.9 | lost or doubled |", "|---|---|---|---|---|---|---|"]
     ratios = []
     for (index, who), runs in results.items():
         name = CASES[index][0]
