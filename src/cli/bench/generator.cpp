@@ -112,7 +112,8 @@ void Generator::begin() {
 }
 
 void Generator::grant_due() {
-  while (granted_ < grants_max_ && session_.due(granted_) <= now_) {
+  const MonoTime end = plan_.count > 0 ? MonoTime::max() : session_.start + plan_.duration;
+  while (granted_ < grants_max_ && session_.due(granted_) <= now_ && session_.due(granted_) < end) {
     senders_[granted_ % senders_.size()]->grant();
     ++granted_;
   }
