@@ -85,16 +85,17 @@ std::vector<std::string> EngineRig::read_dead_letters() {
 }
 
 // What a producer waits for one by one stands in the journal in its order; what it sends several of
-// at once does too, unless the disk refused some of them.
+// at once does too, unless the disk refused some of them or lost the older of two commits.
 void EngineRig::check_order(const std::vector<Stored>& stored) const {
   std::map<std::string, std::string> last;
   std::set<std::string> seen;
   std::set<std::string> ordered;
+  const bool at_once = !disk_failed && (!power_failed || single_commits_);
   for (const auto& device : devices_) {
-    if (device->plan().window == 1 || !disk_failed) ordered.insert(device->plan().name);
+    if (device->plan().window == 1 || at_once) ordered.insert(device->plan().name);
   }
   for (const auto& client : clients_) {
-    if (client->plan().batch_max == 1 || !disk_failed) ordered.insert(client->plan().name);
+    if (client->plan().batch_max == 1 || at_once) ordered.insert(client->plan().name);
   }
   for (const Stored& record : stored) {
     const std::string producer = producer_of(record.name);
