@@ -193,7 +193,6 @@ Result<void, std::string> Engine::Parts::make_reactor(std::uint32_t index) {
                                                        environment.log, *router);
   reactor.mqtt = std::make_unique<ingress::MqttServer>(*reactor.loop, *reactor.decode, mqtt,
                                                        environment.log, *sessions, hub.get());
-  hub->add(*reactor.mqtt);
   return {};
 }
 

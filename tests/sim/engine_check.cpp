@@ -125,7 +125,15 @@ void EngineRig::check_deliveries(const std::vector<Stored>& stored) {
         message_id_of(text_between(line, "\"id\":\"", "\"")));
   }
   for (const auto& [name, count] : expected) {
-    EXPECT_EQ(ended[name].size(), count) << name << " did not end as often as it is stored";
+    const std::size_t ends = ended[name].size();
+    EXPECT_LE(ends, count) << name << " ended more often than it is stored";
+    if (disk_failed) {
+      // What a failing disk made us refuse may still stand in a file: a copy without an end. Its
+      // producer sent it again, so that another copy has one.
+      EXPECT_TRUE(ends > 0 || !truth.acknowledged.contains(name)) << name << " did not end";
+    } else {
+      EXPECT_EQ(ends, count) << name << " did not end as often as it is stored";
+    }
   }
   for (const auto& [name, count] : truth.notes) {
     EXPECT_TRUE(names.contains(name) && alarm_of(name)) << name;
