@@ -85,16 +85,17 @@ std::vector<std::string> EngineRig::read_dead_letters() {
 }
 
 // What a producer waits for one by one stands in the journal in its order; what it sends several of
-// at once does too, unless the disk refused some of them.
+// at once does too, unless the disk refused some of them or lost the older of two commits.
 void EngineRig::check_order(const std::vector<Stored>& stored) const {
   std::map<std::string, std::string> last;
   std::set<std::string> seen;
   std::set<std::string> ordered;
+  const bool at_once = !disk_failed && (!power_failed || single_commits_);
   for (const auto& device : devices_) {
-    if (device->plan().window == 1 || !disk_failed) ordered.insert(device->plan().name);
+    if (device->plan().window == 1 || at_once) ordered.insert(device->plan().name);
   }
   for (const auto& client : clients_) {
-    if (client->plan().batch_max == 1 || !disk_failed) ordered.insert(client->plan().name);
+    if (client->plan().batch_max == 1 || at_once) ordered.insert(client->plan().name);
   }
   for (const Stored& record : stored) {
     const std::string producer = producer_of(record.name);
@@ -124,7 +125,15 @@ void EngineRig::check_deliveries(const std::vector<Stored>& stored) {
         message_id_of(text_between(line, "\"id\":\"", "\"")));
   }
   for (const auto& [name, count] : expected) {
-    EXPECT_EQ(ended[name].size(), count) << name << " did not end as often as it is stored";
+    const std::size_t ends = ended[name].size();
+    EXPECT_LE(ends, count) << name << " ended more often than it is stored";
+    if (disk_failed) {
+      // What a failing disk made us refuse may still stand in a file: a copy without an end. Its
+      // producer sent it again, so that another copy has one.
+      EXPECT_TRUE(ends > 0 || !truth.acknowledged.contains(name)) << name << " did not end";
+    } else {
+      EXPECT_EQ(ends, count) << name << " did not end as often as it is stored";
+    }
   }
   for (const auto& [name, count] : truth.notes) {
     EXPECT_TRUE(names.contains(name) && alarm_of(name)) << name;

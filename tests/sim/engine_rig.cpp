@@ -87,14 +87,16 @@ class FakeResolver final : public io::Resolver {
   }
 };
 
-const config::EngineConfig& engine_config() {
-  static const config::EngineConfig config = [] {
+config::EngineConfig engine_config(bool single_commits) {
+  static const config::EngineConfig parsed_once = [] {
     auto parsed = config::parse(configuration, "sim.toml");
     for (std::size_t i = 0; !parsed && i < parsed.error().size(); ++i) {
       ADD_FAILURE() << config::to_string(parsed.error()[i]);
     }
     return std::move(*parsed);
   }();
+  config::EngineConfig config = parsed_once;
+  if (single_commits) config.journal.set_number("commit_inflight_max", 1);
   return config;
 }
 
@@ -130,7 +132,7 @@ io::Endpoint EngineRig::http_endpoint() { return *io::parse_endpoint("127.0.0.1:
 io::Endpoint EngineRig::hook_endpoint() { return *io::parse_endpoint("10.9.0.1:80"); }
 
 EngineRig::EngineRig(std::uint64_t seed, const io::SimFaults& faults)
-    : world(seed, faults), random(seed ^ 0x7157) {
+    : world(seed, faults), random(seed ^ 0x7157), single_commits_(seed % 2 == 1) {
   producers_ = make_peer("producers");
   receivers_ = make_peer("receivers");
   subscribers_ = make_peer("subscribers");
@@ -192,7 +194,7 @@ app::Environment EngineRig::environment() {
 bool EngineRig::start_engine() {
   if (alive()) return true;
   bury_engine();
-  auto created = app::Engine::create(engine_config(), environment());
+  auto created = app::Engine::create(engine_config(single_commits_), environment());
   if (!created) {
     last_error_ = created.error();
     engine_io_.reset();

@@ -33,6 +33,7 @@ class MetricsNow {
 
 class EngineRig {
  public:
+  /// Odd seeds let the journal have one group commit under way at a time, even ones two.
   explicit EngineRig(std::uint64_t seed, const io::SimFaults& faults = {});
   EngineRig(const EngineRig&) = delete;
   EngineRig& operator=(const EngineRig&) = delete;
@@ -70,6 +71,8 @@ class EngineRig {
   Truth truth;
   /// The disk refused something: who sends several events at once cannot count on their order.
   bool disk_failed = false;
+  /// The power was cut: of two commits under way the second alone may have survived.
+  bool power_failed = false;
   std::unique_ptr<WebhookReceiver> receiver;
   std::unique_ptr<NoteSubscriber> subscriber;
 
@@ -94,6 +97,8 @@ class EngineRig {
   void check_order(const std::vector<Stored>& stored) const;
   void check_deliveries(const std::vector<Stored>& stored);
   [[nodiscard]] app::Environment environment();
+
+  const bool single_commits_;
 
   Peer producers_;
   Peer receivers_;

@@ -84,10 +84,12 @@ void kill(EngineRig& rig) {
   rig.bury_engine();
 }
 void cut_power(EngineRig& rig) {
+  rig.power_failed = true;
   rig.world.power_cut(static_cast<io::Unsynced>(rig.random.below(3)));
   rig.bury_engine();
 }
 void cut_power_in_a_write(EngineRig& rig) {
+  rig.power_failed = true;
   rig.world.power_cut_after_bytes(1 + rig.random.below(60'000), io::Unsynced::kept);
   rig.world.run_until([&] { return !rig.alive(); }, seconds{5});
   if (!rig.alive()) rig.bury_engine();

@@ -57,10 +57,9 @@ void DeadLetters::add(const flow::Notification& notification, DeliveryError reas
   if (pending_.size() + line.size() > pending_max) return lost_.add();
   pending_ += line;
   ++pending_lines_;
-  if (notification.range != nullptr) {
-    notification.range->retain();
-    pending_ranges_.push_back(notification.range);
-  }
+  if (notification.range == nullptr) return;
+  notification.range->retain();
+  pending_ranges_.push_back(notification.range);
 }
 
 bool DeadLetters::open() {
@@ -74,6 +73,13 @@ bool DeadLetters::open() {
   open_ = true;
   const auto size = io_.size(file_);
   offset_ = size ? *size : 0;
+  // A new file's name must survive a power cut too.
+  if (offset_ == 0) {
+    const std::size_t slash = path_.rfind('/');
+    const auto synced =
+        io_.sync_directory(slash == std::string::npos ? "." : path_.substr(0, slash + 1));
+    if (!synced) log_->warn("cannot sync the directory of {}: error {}", path_, synced.error());
+  }
   // A crash can have cut the last line: without a line break it would spoil the next one too.
   std::byte last{};
   const bool torn =
@@ -112,9 +118,7 @@ void DeadLetters::flush() {
 void DeadLetters::on_file_done(io::Errno error) noexcept {
   assert(writing_);
   writing_ = false;
-  // Lost lines settle too: a disk that fails must not hold the journal for ever.
-  for (flow::SettlementRange* range : writing_ranges_) range->settle();
-  writing_ranges_.clear();
+  settle(writing_ranges_);
   if (error != 0) {
     lost_.add(writing_lines_);
     if (!std::exchange(complained_, true)) {
@@ -132,8 +136,12 @@ void DeadLetters::lose_pending(io::Errno error) {
   if (!std::exchange(complained_, true)) log_->error("cannot open {}: error {}", path_, error);
   lost_.add(std::exchange(pending_lines_, 0));
   pending_.clear();
-  for (flow::SettlementRange* range : pending_ranges_) range->settle();
-  pending_ranges_.clear();
+  settle(pending_ranges_);
+}
+
+void DeadLetters::settle(std::vector<flow::SettlementRange*>& ranges) {
+  for (flow::SettlementRange* range : ranges) range->settle();
+  ranges.clear();
 }
 
 void DeadLetters::describe(MetricSink& sink) const {

@@ -26,9 +26,10 @@ class DeadLetters final : public io::FileHandler {
   DeadLetters(const DeadLetters&) = delete;
   DeadLetters& operator=(const DeadLetters&) = delete;
 
-  /// Copies the line; writing starts with the next flush(), and what caused the notification counts as
-  /// unsettled until the line is on the disk, so that a crash before creates it again. When the disk
-  /// is so slow that `pending_max` bytes wait already, the line is lost and counted.
+  /// Copies the line; writing starts with the next flush(). Until the line is on the disk (or
+  /// lost), the notification's range is not settled: a crash processes the event again instead of
+  /// forgetting it. When the disk is so slow that `pending_max` bytes wait already, the line is
+  /// lost and counted.
   void add(const flow::Notification& notification, DeliveryError reason, std::string_view detail);
   /// Starts writing what waits, unless a write is under way. Once a turn.
   void flush();
@@ -45,6 +46,7 @@ class DeadLetters final : public io::FileHandler {
   [[nodiscard]] bool open();
   void rotate();
   void lose_pending(io::Errno error);
+  static void settle(std::vector<flow::SettlementRange*>& ranges);
 
   io::Io& io_;
   Log log_;
@@ -57,10 +59,10 @@ class DeadLetters final : public io::FileHandler {
   std::uint64_t offset_ = 0;
   std::uint32_t pending_lines_ = 0;
   std::uint32_t writing_lines_ = 0;
-  std::vector<flow::SettlementRange*> pending_ranges_;
-  std::vector<flow::SettlementRange*> writing_ranges_;
   std::string pending_;
   std::string in_write_;
+  std::vector<flow::SettlementRange*> pending_ranges_;
+  std::vector<flow::SettlementRange*> writing_ranges_;
   std::uint64_t current_lines_ = 0;  // Of this process; earlier ones are not counted.
   std::uint64_t rotated_lines_ = 0;
   Counter written_;

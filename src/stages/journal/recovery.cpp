@@ -37,6 +37,7 @@ class Scanner {
       if (auto scanned = scan(id); !scanned) return Unexpected{std::move(scanned.error())};
     }
     cut_torn_end();
+    make_durable();
     for (const Scan& s : scans_) report_.segments.push_back(s.info);
     return std::move(report_);
   }
@@ -133,6 +134,29 @@ class Scanner {
         }
       }
       if (s.info.last_sequence != 0 || s.unreadable) at_end = false;
+    }
+  }
+
+  // A killed process leaves blocks that were written and never synced. They are processed from now
+  // on, so a power cut must not take them away any more.
+  void make_durable() {
+    for (const Scan& s : scans_) {
+      if (s.info.last_sequence == 0) continue;
+      const auto file = io_.open(path_of(s.info.id), io::OpenMode::write_existing);
+      io::Errno error = file ? 0 : file.error();
+      if (file) {
+        if (const auto synced = io_.sync(*file); !synced) error = synced.error();
+        io_.close_file(*file);
+      }
+      if (error != 0) {
+        log_->error("journal file {}: cannot be synced: {}", path_of(s.info.id),
+                    std::strerror(error));
+      }
+    }
+    if (scans_.empty()) return;
+    if (const auto synced = io_.sync_directory(directory_); !synced) {
+      log_->error("the journal directory {} cannot be synced: {}", directory_,
+                  std::strerror(synced.error()));
     }
   }
 
