@@ -319,7 +319,8 @@ bool SimDisk::corrupt(std::string_view path, std::uint64_t offset, std::uint8_t 
 void SimDisk::collect_files(const Node& directory, const std::string& prefix,
                             std::vector<std::string>& into) const {
   for (const auto& [name, id] : directory.names) {
-    const std::string path = prefix + "/" + name;
+    std::string path = prefix;
+    path.append("/").append(name);
     if (at(id).directory) {
       collect_files(at(id), path, into);
     } else {
