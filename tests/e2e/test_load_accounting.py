@@ -226,7 +226,7 @@ class Accounting(Case):
                 self.targets_identity(text)
                 for channel in ("stuck", "good", "aged"):
                     self.channel_identity(text, channel)
-            time.sleep(0.05)
+            time.sleep(0.005)
         self.assertEqual(producers.failures, [])
         self.assertGreater(samples, 3)
         self.drained(engine, producers)

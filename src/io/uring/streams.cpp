@@ -122,10 +122,14 @@ void Streams::receive_stop(StreamId id) {
   if (stream == nullptr || !stream->receive_wanted) return;
   stream->receive_wanted = false;
   if (!stream->receive_armed) return;
+  cancel_receive(*stream, id.slot);
+}
+
+void Streams::cancel_receive(Stream& stream, std::uint32_t slot) {
   // Entries run in order, so this never hits a receive that is armed after it.
-  io_uring_sqe* const sqe = ring_.next_sqe({OpKind::stream_cancel, id.generation, id.slot});
-  io_uring_prep_cancel64(sqe, OpTag{OpKind::receive, id.generation, id.slot}.pack(), 0);
-  ++stream->operations;
+  io_uring_sqe* const sqe = ring_.next_sqe({OpKind::stream_cancel, stream.generation, slot});
+  io_uring_prep_cancel64(sqe, OpTag{OpKind::receive, stream.generation, slot}.pack(), 0);
+  ++stream.operations;
 }
 
 void Streams::send(StreamId id, std::span<const std::byte> bytes) {
@@ -268,11 +272,17 @@ void Streams::completed_send(Stream& stream, std::uint32_t slot, const Completio
   stream.handler->on_sent(error);
 }
 
-void Streams::completed_cancel(Stream& stream, std::uint32_t /*slot*/,
-                               const Completion& completion) {
-  // EALREADY: an operation is running right now and cannot be cancelled, only be made to end.
-  if (stream.closing && completion.error() == EALREADY) {
+void Streams::completed_cancel(Stream& stream, std::uint32_t slot, const Completion& completion) {
+  // EALREADY: an operation is running right now and cannot be cancelled; ENOENT: it was between two
+  // rounds of its multishot.
+  if (completion.error() != EALREADY && completion.error() != ENOENT) return;
+  if (stream.closing) {
+    if (completion.error() == ENOENT) return;
     ::shutdown(stream.socket.get(), SHUT_RDWR);
+  } else if (!stream.receive_wanted && stream.receive_armed) {
+    // A busy peer keeps its multishot running at each of our turns: without this it would go on for
+    // ever, and whoever asked to stop would have to keep what comes.
+    cancel_receive(stream, slot);
   }
 }
 

@@ -48,6 +48,7 @@ class Streams {
   [[nodiscard]] Result<StreamId, Errno> allocate(UniqueFd socket);
   [[nodiscard]] static std::uint32_t next_generation(std::uint32_t generation) noexcept;
   void arm_receive(Stream& stream, std::uint32_t slot);
+  void cancel_receive(Stream& stream, std::uint32_t slot);
   void submit_send(Stream& stream, std::uint32_t slot);
   void completed_connect(Stream& stream, std::uint32_t slot, const Completion& completion);
   void completed_receive(Stream& stream, std::uint32_t slot, const Completion& completion);

@@ -23,6 +23,7 @@ class MqttBudget {
     assert(bytes <= used());
     used_.store(used() - bytes, std::memory_order_relaxed);
   }
+  [[nodiscard]] std::size_t limit() const noexcept { return limit_; }
   [[nodiscard]] std::size_t used() const noexcept { return used_.load(std::memory_order_relaxed); }
 
  private:

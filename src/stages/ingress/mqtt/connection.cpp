@@ -67,9 +67,30 @@ void MqttConnection::on_data(std::span<const std::byte> bytes) noexcept {
   std::span<const std::byte> rest = bytes;
   if (!carry_.empty()) {
     if (stops_ == 0) rest = process_carried(rest);
-    if (!carry_.empty()) return keep(rest);
+    if (!carry_.empty()) {
+      keep(rest);
+      return count_carried();
+    }
   }
   keep(rest.subspan(process(rest)));
+  count_carried();
+}
+
+void MqttConnection::count_carried() noexcept {
+  const std::size_t before = std::exchange(counted_carry_, carry_.size());
+  server_.carried(before, counted_carry_);
+}
+
+void MqttConnection::hold_receiving() noexcept {
+  if (!receiving() || held_) return;
+  held_ = true;
+  server_.hold(slot_);
+  server_.loop().io().receive_stop(stream_);
+}
+
+void MqttConnection::end_hold() noexcept {
+  if (!std::exchange(held_, false) || !receiving() || stops_ != 0 || resuming_) return;
+  server_.loop().io().receive_start(stream_);
 }
 
 void MqttConnection::keep(std::span<const std::byte> bytes) noexcept {
@@ -203,9 +224,11 @@ void MqttConnection::resume() noexcept {
   }
   if (!receiving() || stops_ != 0) return;
   process_carried({});
+  count_carried();
   if (!receiving() || stops_ != 0) return;
   if (ended_) return finish(MqttClose::end_of_stream, mqtt::ReasonCode::success);
   last_received_ = server_.loop().now();
+  if (server_.holding()) return hold_receiving();
   server_.loop().io().receive_start(stream_);
 }
 
@@ -294,6 +317,7 @@ void MqttConnection::finish(MqttClose reason, mqtt::ReasonCode goodbye) noexcept
   state_ = State::finishing;
   server_.loop().io().receive_stop(stream_);
   carry_.release();
+  count_carried();
   arm_after(finish_timeout);
   finish_if_idle();
 }
@@ -339,6 +363,8 @@ void MqttConnection::on_closed() noexcept {
   if (subscriber_ && !subscriber_->subscriptions.empty()) server_.subscriber_removed(slot_);
   subscriber_.reset();
   for (MqttBuffer* buffer : {&carry_, &pending_, &sending_}) buffer->release();
+  count_carried();
+  held_ = false;
   if (will_due_ && !publish_will()) {
     state_ = State::will_waiting;
     return;

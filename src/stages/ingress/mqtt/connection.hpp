@@ -45,6 +45,9 @@ class MqttConnection final : public io::StreamHandler, public flow::Timer {
   void on_capacity() noexcept;
   /// Processes what is held, and receives again when nothing stops it any more.
   void resume() noexcept;
+  /// Receives nothing until end_hold(): too much input is kept already.
+  void hold_receiving() noexcept;
+  void end_hold() noexcept;
   void flush() noexcept;
   void deliver(std::string_view topic, std::string_view payload, std::uint8_t qos) noexcept;
   void taken_over() noexcept;
@@ -149,6 +152,10 @@ class MqttConnection final : public io::StreamHandler, public flow::Timer {
   bool session_expires_ = true;  // CONNECT asked for a session expiry of 0.
   // In the server's lists; they outlast the connection, so recycle() leaves them alone.
   bool dirty_ = false;
+  void count_carried() noexcept;
+
+  std::size_t counted_carry_ = 0;  // What the server counts as carried by this connection.
+  bool held_ = false;
   bool resuming_ = false;
   bool waiting_ = false;
   std::uint32_t inflight_ = 0;  // QoS 1 publishes not yet acknowledged by us.

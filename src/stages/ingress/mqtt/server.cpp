@@ -88,6 +88,24 @@ void MqttServer::on_ready() noexcept {
   wake();
 }
 
+void MqttServer::carried(std::size_t before, std::size_t after) noexcept {
+  // Buffers double as they grow, and one turn's receives still come after the stop.
+  constexpr std::size_t share_to_hold = 4;
+  carried_ = carried_ - before + after;
+  if (holding_ || carried_ <= budget_.limit() / share_to_hold) return;
+  holding_ = true;
+  for (const auto& connection : connections_) connection->hold_receiving();
+}
+
+void MqttServer::end_holding() noexcept {
+  constexpr std::size_t share_to_go_on = 16;
+  if (!holding_ || carried_ > budget_.limit() / share_to_go_on) return;
+  holding_ = false;
+  scratch_.clear();
+  scratch_.swap(held_);
+  for (const std::uint32_t slot : scratch_) connections_[slot]->end_hold();
+}
+
 MonoTime MqttServer::on_tick(MonoTime) noexcept {
   woken_ = false;
   // What asks to resume while we are at it (or to wait again) has its turn in the next round.
@@ -97,6 +115,7 @@ MonoTime MqttServer::on_tick(MonoTime) noexcept {
   scratch_.clear();
   scratch_.swap(dirty_);
   for (const std::uint32_t slot : scratch_) connections_[slot]->flush();
+  end_holding();
   return MonoTime::max();
 }
 

@@ -89,6 +89,12 @@ class MqttServer final : public io::AcceptHandler,
   void wait_for_capacity(std::uint32_t slot) noexcept;
   /// Another connection has taken over a session of this or another server.
   void take_over(const SessionDirectory::Owner& previous) noexcept;
+  /// A connection's kept input went from `before` to `after` bytes. When all of it together takes a
+  /// good part of the budget, nobody's receiving is armed until most of it is worked off: the
+  /// sockets' windows are the back-pressure, and no connection is closed for want of memory.
+  void carried(std::size_t before, std::size_t after) noexcept;
+  [[nodiscard]] bool holding() const noexcept { return holding_; }
+  void hold(std::uint32_t slot) { held_.push_back(slot); }
   void recycle(std::uint32_t slot) noexcept;
   /// It has its first subscription, or lost its last one.
   void subscriber_added(std::uint32_t slot) noexcept;
@@ -97,6 +103,7 @@ class MqttServer final : public io::AcceptHandler,
  private:
   [[nodiscard]] MqttConnection* find(std::uint32_t slot, std::uint32_t generation) noexcept;
   void wake() noexcept;
+  void end_holding() noexcept;
   void notify(HubMessage& message) noexcept;
 
   flow::Loop& loop_;
@@ -119,6 +126,9 @@ class MqttServer final : public io::AcceptHandler,
   std::uint32_t open_ = 0;
   bool draining_ = false;
   bool woken_ = false;
+  std::vector<std::uint32_t> held_;
+  std::size_t carried_ = 0;
+  bool holding_ = false;
 };
 
 }  // namespace tocsin::ingress
