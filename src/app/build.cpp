@@ -94,7 +94,8 @@ Result<void, std::string> Engine::Parts::plan() {
                                   thread_plan.threads())};
   }
   memory = *planned;
-  // The journal, the cursor and dead letters need descriptors even when connections took all others.
+  // The journal, the cursor and dead letters need descriptors even when connections took all
+  // others.
   constexpr std::uint64_t files_reserved = 256;
   const std::uint64_t files = std::max(environment.files_max, 2 * files_reserved) - files_reserved;
   memory.connections_max = static_cast<std::uint32_t>(
@@ -255,8 +256,8 @@ std::vector<flow::ChannelConfig> Engine::Parts::channels_of(
     const std::vector<flow::ChannelConfig>& channels, std::size_t reactor) const {
   // All lanes full at once must leave notifications for the others: a stuck receiver costs its own
   // notifications, never somebody else's.
-  // In steps, so that one channel more does not change what the others have, which would be a reason
-  // to build them anew.
+  // In steps, so that one channel more does not change what the others have, which would be a
+  // reason to build them anew.
   const std::size_t shares = std::max<std::size_t>(4, std::bit_ceil(channels.size()));
   const auto lane_share = static_cast<std::int64_t>(memory.notification_count * 3 / 4 / shares);
   const auto byte_share = static_cast<std::int64_t>(memory.body_bytes * 3 / 4 / shares);

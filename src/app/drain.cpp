@@ -48,8 +48,8 @@ bool Engine::Parts::drain_rest(MonoTime deadline) {
                 *reactor.loop, [&] { return reactor.decode->idle(); }, deadline) &&
             ended;
   }
-  const bool journal_drained =
-      threads.wait_until(*journal_loop, [&] { return journal->drained(); }, deadline);
+  const bool journal_drained = threads.wait_until(
+      *journal_loop, [&] { return journal->drained(); }, deadline);
   ended = journal_drained && ended;
   // Asked twice, in different turns: between threads the question may overtake the last batch once.
   for (int round = 0; round < 2; ++round) {
@@ -68,7 +68,9 @@ bool Engine::Parts::drain_rest(MonoTime deadline) {
                 *reactor.loop, [&] { return reactor.deliver->drained(); }, last) &&
             ended;
   }
-  ended = threads.wait_until(*journal_loop, [&] { return ledger->drain(); }, last) && ended;
+  ended = threads.wait_until(
+              *journal_loop, [&] { return ledger->drain(); }, last) &&
+          ended;
   const auto close_journal = [&] { return journal->close(); };
   return journal_drained && threads.wait_until(*journal_loop, close_journal, last) && ended;
 }

@@ -3,9 +3,9 @@
 #include <unistd.h>
 
 #include <csignal>
-#include <system_error>
 #include <cstdio>
 #include <cstdlib>
+#include <system_error>
 #include <thread>
 
 #include <fmt/format.h>

@@ -25,9 +25,9 @@ constexpr std::size_t validator_factor = 14;
 constexpr std::size_t scanner_factor = 5;
 constexpr std::size_t batch_payload_estimate = 160 * 1024;
 constexpr std::size_t body_size_min = 64 * 1024;
-constexpr std::size_t printer_bytes = 2 * mib;       // One buffer filling, one being written.
-constexpr std::size_t dead_letter_bytes = 2 * mib;   // The same, each reactor.
-constexpr std::size_t tls_bytes = 8 * 40 * 1024;     // One webhook channel's connections.
+constexpr std::size_t printer_bytes = 2 * mib;      // One buffer filling, one being written.
+constexpr std::size_t dead_letter_bytes = 2 * mib;  // The same, each reactor.
+constexpr std::size_t tls_bytes = 8 * 40 * 1024;    // One webhook channel's connections.
 
 }  // namespace
 

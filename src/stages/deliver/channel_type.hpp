@@ -41,7 +41,8 @@ struct ChannelType {
   std::string_view help;
   std::span<const OptionSpec> options;
   ChannelFactory make;
-  /// Whether, with these options, a message can carry one notification only. Null: it can carry many.
+  /// Whether, with these options, a message can carry one notification only. Null: it can carry
+  /// many.
   bool (*single)(const OptionValues& options) = nullptr;
   /// Checks what the option table cannot say; a message, or empty. Opens nothing.
   std::string (*check)(const OptionValues& options) = nullptr;

@@ -258,11 +258,12 @@ Result<std::unique_ptr<Channel>, std::string> make(const ChannelContext& context
 }  // namespace
 
 extern const ChannelType channel_type_webhook;
-const ChannelType channel_type_webhook{.name = "webhook",
-                                       .help = "POST over HTTPS, signed as Standard Webhooks say.",
-                                       .options = webhook_options,
-                                       .make = make,
+const ChannelType channel_type_webhook{
+    .name = "webhook",
+    .help = "POST over HTTPS, signed as Standard Webhooks say.",
+    .options = webhook_options,
+    .make = make,
     .single = [](const OptionValues& options) { return options.text("format") == "raw"; },
-                                       .check = check_options};
+    .check = check_options};
 
 }  // namespace tocsin::deliver

@@ -34,11 +34,12 @@ inline constexpr std::array webhook_options{
     OptionSpec{.key = "headers",
                .type = OptionType::text_list,
                .help = "Further request headers, each \"Name: value\"."},
-    OptionSpec{.key = "authorization",
-               .type = OptionType::secret,
-               .max = 4096,
-               .help = "Value of the Authorization header, such as \"Bearer ...\". Like `headers` and the "
-                       "signature it is sent to the origin of `url` only."},
+    OptionSpec{
+        .key = "authorization",
+        .type = OptionType::secret,
+        .max = 4096,
+        .help = "Value of the Authorization header, such as \"Bearer ...\". Like `headers` and the "
+                "signature it is sent to the origin of `url` only."},
     OptionSpec{.key = "attempt_timeout_ms",
                .type = OptionType::duration_ms,
                .fallback = "15s",
