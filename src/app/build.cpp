@@ -258,7 +258,7 @@ std::vector<flow::ChannelConfig> Engine::Parts::channels_of(
   // notifications, never somebody else's.
   // In steps, so that one channel more does not change what the others have, which would be a
   // reason to build them anew.
-  const std::size_t shares = std::max<std::size_t>(4, std::bit_ceil(channels.size()));
+  const std::size_t shares = std::bit_ceil(std::max<std::size_t>(channels.size(), 1));
   const auto lane_share = static_cast<std::int64_t>(memory.notification_count * 3 / 4 / shares);
   const auto byte_share = static_cast<std::int64_t>(memory.body_bytes * 3 / 4 / shares);
   std::vector<flow::ChannelConfig> own;

@@ -9,6 +9,12 @@ namespace {
 
 // Records looked at in one turn: with one thread the sockets wait for them (about 0.3 ms).
 constexpr std::uint32_t records_per_turn = 1024;
+// While many notifications are under way fewer records are taken at a time, with a pause: a
+// receiver that keeps up must get the chance to, before its lane is full and the rest becomes dead
+// letters.
+constexpr std::uint32_t records_per_crowded_turn = 32;
+constexpr Duration crowded_pause = std::chrono::microseconds(50);
+constexpr std::size_t crowded_share = 16;
 // Deliver gives notifications back within a turn or two; nobody signals that.
 constexpr Duration stall_pause = std::chrono::milliseconds(1);
 
@@ -43,7 +49,8 @@ void Worker::on_message(const flow::Message& message) noexcept {
 }
 
 MonoTime Worker::on_tick(MonoTime now) noexcept {
-  std::uint32_t budget = records_per_turn;
+  const bool crowded = pool_.in_use() > pool_.count() / crowded_share;
+  std::uint32_t budget = crowded ? records_per_crowded_turn : records_per_turn;
   while (!batches_.empty() && budget > 0) {
     flow::Batch& batch = *batches_.front();
     if (!work(batch, budget)) {
@@ -56,7 +63,8 @@ MonoTime Worker::on_tick(MonoTime now) noexcept {
     post_created();
     finish(batch);
   }
-  return batches_.empty() ? MonoTime::max() : now;
+  if (batches_.empty()) return MonoTime::max();
+  return crowded ? now + crowded_pause : now;
 }
 
 bool Worker::work(flow::Batch& batch, std::uint32_t& budget) {

@@ -17,6 +17,12 @@ channel = "console"
 body = "{text} {{{{n}}}}"
 """
 # Small segments: a start reads the last one, and loads reach several.
+# Room for a whole backlog: these tests count what is printed, and what overflows a lane is a dead
+# letter instead.
+SERVER = """[server]
+threads = {threads}
+memory_max = "1GiB"
+"""
 BASE = LISTENERS + """
 [journal]
 segment_size = "2MiB"
@@ -26,6 +32,7 @@ topic = "devices/{device}/telemetry"
 [[channel]]
 name = "console"
 type = "log"
+queue_max = 1000000
 """
 CONFIG = BASE + RULE.format(name="seen", text="number")
 TOPIC = "devices/a/telemetry"
@@ -81,7 +88,7 @@ class LifeCase(Case):
     threads = 0
 
     def begin(self, config=CONFIG):
-        return self.start(f"[server]\nthreads = {self.threads}\n" + config)
+        return self.start(SERVER.format(threads=self.threads) + config)
 
     @staticmethod
     def numbers(*processes):
@@ -152,7 +159,7 @@ body = "number {{{{n}}}}"
 class Reload(LifeCase):
     def reload(self, tocsin, config, outcome):
         seen = len([line for line in tocsin.err if re.search(outcome, line)])
-        self.write("tocsin.toml", f"[server]\nthreads = {self.threads}\n" + config)
+        self.write("tocsin.toml", SERVER.format(threads=self.threads) + config)
         tocsin.signal(signal.SIGHUP)
         tocsin.wait_line(outcome, tocsin.err, count=seen + 1)
 
