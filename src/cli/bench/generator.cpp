@@ -21,7 +21,6 @@ std::uint64_t share(std::uint64_t whole, std::uint32_t parts, std::uint32_t part
 
 Generator::Generator(io::Io& io, const Plan& plan, std::uint32_t thread, Rendezvous& rendezvous)
     : plan_(plan),
-      thread_(thread),
       rendezvous_(rendezvous),
       loop_(io, "bench"),
       session_{.io = io, .plan = plan, .tally = tally_} {

@@ -56,7 +56,6 @@ class Generator final : private flow::Ticker {
   [[nodiscard]] bool everyone_ready() const;
 
   const Plan& plan_;
-  std::uint32_t thread_;
   Rendezvous& rendezvous_;
   flow::Loop loop_;
   Tally tally_;

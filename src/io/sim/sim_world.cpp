@@ -164,7 +164,9 @@ void SimWorld::deliver(SimProcess& process) {
 
 void SimWorld::set_turn(SimIo& io, std::function<void()> turn) {
   for (auto& [ordinal, runner] : runners_) {
-    if (runner.io == &io) runner.turn = std::move(turn);
+    if (runner.io != &io) continue;
+    runner.turn = std::move(turn);
+    return;
   }
 }
 
