@@ -1,4 +1,5 @@
 #include "control/config/config.hpp"
+#include "base/names.hpp"
 
 #include <algorithm>
 #include <array>
@@ -22,11 +23,8 @@
 namespace tocsin::config {
 namespace {
 
-constexpr std::array severity_names{"info", "warning", "error", "critical"};
-constexpr std::array priority_names{"low", "normal", "high", "urgent"};
-
 template <class Enum, std::size_t n>
-std::optional<Enum> to_enum(const std::array<const char*, n>& names, std::string_view text) {
+std::optional<Enum> to_enum(const std::array<std::string_view, n>& names, std::string_view text) {
   const auto it = std::ranges::find(names, text);
   if (it == names.end()) return std::nullopt;
   return static_cast<Enum>(it - names.begin());

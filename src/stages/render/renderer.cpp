@@ -8,40 +8,13 @@
 
 #include <tocsin/limits.hpp>
 
+#include "base/names.hpp"
 #include "base/uuid.hpp"
 #include "protocol/json/text.hpp"
 #include "stages/render/writer.hpp"
 
 namespace tocsin::render {
 namespace {
-
-std::string_view name_of(Priority priority) noexcept {
-  switch (priority) {
-    case Priority::low:
-      return "low";
-    case Priority::normal:
-      return "normal";
-    case Priority::high:
-      return "high";
-    case Priority::urgent:
-      return "urgent";
-  }
-  return "";
-}
-
-std::string_view name_of(Severity severity) noexcept {
-  switch (severity) {
-    case Severity::info:
-      return "info";
-    case Severity::warning:
-      return "warning";
-    case Severity::error:
-      return "error";
-    case Severity::critical:
-      return "critical";
-  }
-  return "";
-}
 
 using TimeText = std::array<char, 32>;
 

@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "base/names.hpp"
 #include "base/uuid.hpp"
 
 namespace tocsin::deliver {
@@ -49,20 +50,6 @@ void append_escaped(std::string& line, std::string_view text, std::size_t size_m
     }
     text.remove_prefix(size > 0 ? size : 1);
   }
-}
-
-std::string_view name_of(Severity severity) noexcept {
-  switch (severity) {
-    case Severity::info:
-      return "info";
-    case Severity::warning:
-      return "warning";
-    case Severity::error:
-      return "error";
-    case Severity::critical:
-      return "critical";
-  }
-  return "unknown";
 }
 
 }  // namespace

@@ -47,7 +47,6 @@ class WebhookConnection final : public io::StreamHandler, public flow::Timer {
   [[nodiscard]] std::uint64_t id() const noexcept { return id_; }
   /// Whether a request for this origin may be started at once.
   [[nodiscard]] bool idle_for(const Url& url) const noexcept;
-  [[nodiscard]] bool busy() const noexcept { return busy_; }
   [[nodiscard]] bool idle() const noexcept { return state_ == State::idle; }
   /// Sends `request`; connects first when there is no connection yet.
   void start(std::string request);

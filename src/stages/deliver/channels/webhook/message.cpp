@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include "base/hash.hpp"
+#include "base/names.hpp"
 #include "base/uuid.hpp"
 #include "protocol/json/text.hpp"
 #include "protocol/json/validator.hpp"
@@ -15,9 +16,6 @@
 
 namespace tocsin::deliver {
 namespace {
-
-constexpr std::array severity_names{"info", "warning", "error", "critical"};
-constexpr std::array priority_names{"low", "normal", "high", "urgent"};
 
 void append_string(std::string& out, std::string_view text) {
   out += '"';
@@ -55,8 +53,8 @@ void append_notification(std::string& out, const OutgoingNotification& n,
                  view(event_id));
   append_member(out, "event_type", n.event_type);
   append_member(out, "rule", n.rule);
-  append_member(out, "severity", severity_names.at(static_cast<std::size_t>(n.severity)));
-  append_member(out, "priority", priority_names.at(static_cast<std::size_t>(n.priority)));
+  append_member(out, "severity", name_of(n.severity));
+  append_member(out, "priority", name_of(n.priority));
   append_member(out, "subject", n.subject);
   append_body(out, n.body, validator);
   out += '}';
