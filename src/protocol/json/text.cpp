@@ -176,6 +176,13 @@ bool append_escaped(std::string& out, std::string_view text, InvalidUtf8 policy)
   });
 }
 
+void append_string(std::string& out, std::string_view text) {
+  out += '"';
+  // With `replace` escaping cannot fail.
+  [[maybe_unused]] const bool done = append_escaped(out, text, InvalidUtf8::replace);
+  out += '"';
+}
+
 std::optional<std::size_t> write_escaped(std::span<char> out, std::string_view text,
                                          InvalidUtf8 policy) noexcept {
   const bool valid = utf8_valid(text);

@@ -72,6 +72,12 @@ TEST(Escape, InvalidUtf8IsRefusedOrReplacedByPolicy) {
   EXPECT_EQ(out, wanted);
 }
 
+TEST(Escape, StringHasQuotesAndTakesAnyBytes) {
+  std::string out = "x";
+  append_string(out, "a\"\xFF");
+  EXPECT_EQ(out, "x\"a\\\"\xEF\xBF\xBD\"");
+}
+
 TEST(Escape, FixedBufferNeverOverflows) {
   std::array<char, 6> buffer{};
   EXPECT_EQ(write_escaped(buffer, "\x01"), 6U);

@@ -17,16 +17,9 @@
 namespace tocsin::deliver {
 namespace {
 
-void append_string(std::string& out, std::string_view text) {
-  out += '"';
-  // With `replace` escaping cannot fail: event data was validated, configuration may not be UTF-8.
-  [[maybe_unused]] const bool done = json::append_escaped(out, text, json::InvalidUtf8::replace);
-  out += '"';
-}
-
 void append_member(std::string& out, std::string_view name, std::string_view value) {
   fmt::format_to(std::back_inserter(out), ",\"{}\":", name);
-  append_string(out, value);
+  json::append_string(out, value);
 }
 
 // A body that is itself a JSON object or array goes in as such, so that receivers need not parse a
