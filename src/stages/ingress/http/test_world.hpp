@@ -12,13 +12,15 @@
 
 #include "flow/intake.hpp"
 #include "flow/loop.hpp"
-#include "io/io.hpp"
 #include "stages/ingress/http/router.hpp"
+#include "tests/support/still_io.hpp"
 
 namespace tocsin::ingress::test {
 
-class FakeIo final : public io::Io {
+class FakeIo final : public testing::StillIo {
  public:
+  FakeIo() { trusted = false; }
+
   struct Stream {
     io::StreamHandler* handler = nullptr;
     std::string sent;
@@ -51,7 +53,6 @@ class FakeIo final : public io::Io {
   std::vector<std::unique_ptr<Stream>> streams;
   io::AcceptHandler* acceptor = nullptr;
   io::Endpoint endpoint;
-  MonoTime time{std::chrono::seconds(1000)};
   bool listening = false;
 
   // --- Io
@@ -65,9 +66,6 @@ class FakeIo final : public io::Io {
   }
   io::Endpoint local_endpoint(io::ListenerId) const override { return endpoint; }
   void close_listener(io::ListenerId) override { listening = false; }
-  Result<io::StreamId, io::Errno> connect(const io::Endpoint&, io::StreamHandler&) override {
-    return Unexpected{ENOSYS};
-  }
   void receive_start(io::StreamId id) override { streams[id.slot]->receiving = true; }
   void receive_stop(io::StreamId id) override { streams[id.slot]->receiving = false; }
   void send(io::StreamId id, std::span<const std::byte> bytes) override {
@@ -92,38 +90,6 @@ class FakeIo final : public io::Io {
       }
     }
   }
-  MonoTime now() const noexcept override { return time; }
-  WallTime wall_now() const noexcept override { return WallTime{std::chrono::seconds(784111777)}; }
-  bool wall_trusted() const noexcept override { return false; }
-  BootId boot_id() const noexcept override { return {}; }
-  void random(std::span<std::byte> into) noexcept override {
-    std::memset(into.data(), 1, into.size());
-  }
-  void wake() noexcept override {}
-  io::Backend backend() const noexcept override { return io::Backend::sim; }
-
-  // Files are not part of this world.
-  void write(io::FileId, std::span<const std::byte>, std::uint64_t, io::FileHandler&) override {}
-  void write_and_sync(io::FileId, std::span<const std::byte>, std::uint64_t,
-                      io::FileHandler&) override {}
-  Result<io::FileId, io::Errno> open(const std::string&, io::OpenMode) override {
-    return Unexpected{ENOSYS};
-  }
-  void close_file(io::FileId) override {}
-  Result<std::size_t, io::Errno> read(io::FileId, std::span<std::byte>, std::uint64_t) override {
-    return Unexpected{ENOSYS};
-  }
-  Result<std::uint64_t, io::Errno> size(io::FileId) override { return Unexpected{ENOSYS}; }
-  Result<void, io::Errno> truncate(io::FileId, std::uint64_t) override { return {}; }
-  Result<void, io::Errno> sync(io::FileId) override { return {}; }
-  Result<void, io::Errno> make_directories(const std::string&) override { return {}; }
-  Result<void, io::Errno> sync_directory(const std::string&) override { return {}; }
-  Result<std::vector<std::string>, io::Errno> list(const std::string&) override {
-    return Unexpected{ENOSYS};
-  }
-  Result<void, io::Errno> rename(const std::string&, const std::string&) override { return {}; }
-  Result<void, io::Errno> remove(const std::string&) override { return {}; }
-  Result<void, io::Errno> lock(const std::string&) override { return {}; }
 };
 
 class FakeIntake final : public flow::Intake {

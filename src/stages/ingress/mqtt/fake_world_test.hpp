@@ -3,7 +3,6 @@
 // it is told.
 
 #include <cassert>
-#include <cerrno>
 #include <map>
 #include <optional>
 #include <string>
@@ -12,12 +11,12 @@
 #include "base/log.hpp"
 #include "flow/intake.hpp"
 #include "flow/loop.hpp"
-#include "io/io.hpp"
+#include "tests/support/still_io.hpp"
 
 namespace tocsin::ingress {
 
 /// Streams only. Time moves when a test says so; poll() never waits.
-class FakeIo final : public io::Io {
+class FakeIo final : public testing::StillIo {
  public:
   struct Peer {
     io::StreamHandler* handler = nullptr;
@@ -35,11 +34,7 @@ class FakeIo final : public io::Io {
     acceptor = &handler;
     return io::ListenerId{0};
   }
-  io::Endpoint local_endpoint(io::ListenerId) const override { return {}; }
   void close_listener(io::ListenerId) override { acceptor = nullptr; }
-  Result<io::StreamId, io::Errno> connect(const io::Endpoint&, io::StreamHandler&) override {
-    return Unexpected{ENOSYS};
-  }
   void receive_start(io::StreamId stream) override { peers[stream.slot].receiving = true; }
   void receive_stop(io::StreamId stream) override { peers[stream.slot].receiving = false; }
   void send(io::StreamId stream, std::span<const std::byte> bytes) override {
@@ -55,31 +50,6 @@ class FakeIo final : public io::Io {
     peer.closed = true;
     peer.close_due = true;
   }
-  void write(io::FileId, std::span<const std::byte>, std::uint64_t, io::FileHandler&) override {}
-  void write_and_sync(io::FileId, std::span<const std::byte>, std::uint64_t,
-                      io::FileHandler&) override {}
-  Result<io::FileId, io::Errno> open(const std::string&, io::OpenMode) override {
-    return Unexpected{ENOSYS};
-  }
-  void close_file(io::FileId) override {}
-  Result<std::size_t, io::Errno> read(io::FileId, std::span<std::byte>, std::uint64_t) override {
-    return Unexpected{ENOSYS};
-  }
-  Result<std::uint64_t, io::Errno> size(io::FileId) override { return Unexpected{ENOSYS}; }
-  Result<void, io::Errno> truncate(io::FileId, std::uint64_t) override { return {}; }
-  Result<void, io::Errno> sync(io::FileId) override { return {}; }
-  Result<void, io::Errno> make_directories(const std::string&) override { return {}; }
-  Result<void, io::Errno> sync_directory(const std::string&) override { return {}; }
-  Result<std::vector<std::string>, io::Errno> list(const std::string&) override {
-    return std::vector<std::string>{};
-  }
-  Result<void, io::Errno> rename(const std::string&, const std::string&) override { return {}; }
-  Result<void, io::Errno> remove(const std::string&) override { return {}; }
-  Result<void, io::Errno> lock(const std::string&) override { return {}; }
-  MonoTime now() const noexcept override { return time; }
-  WallTime wall_now() const noexcept override { return {}; }
-  bool wall_trusted() const noexcept override { return true; }
-  BootId boot_id() const noexcept override { return {}; }
   void random(std::span<std::byte> into) noexcept override {
     for (std::byte& byte : into) byte = static_cast<std::byte>(++seed_);
   }
@@ -94,8 +64,6 @@ class FakeIo final : public io::Io {
       }
     }
   }
-  void wake() noexcept override {}
-  io::Backend backend() const noexcept override { return io::Backend::sim; }
 
   /// A client connects; its number, or nothing when the server declined.
   std::optional<std::uint32_t> accept() {
@@ -115,7 +83,6 @@ class FakeIo final : public io::Io {
 
   std::map<std::uint32_t, Peer> peers;
   io::AcceptHandler* acceptor = nullptr;
-  MonoTime time{std::chrono::hours(1)};
 
  private:
   std::uint32_t next_slot_ = 0;

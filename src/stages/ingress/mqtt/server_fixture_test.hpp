@@ -60,7 +60,7 @@ inline std::string subscribe_packet(Version version, std::string_view filter, st
   return written([&](auto out) { return mqtt::write_subscribe(out, 9, filters, {}, version); });
 }
 
-class MqttServerTest : public testing::Test {
+class MqttServerTest : public ::testing::Test {
  protected:
   MqttOptions options_;
   FakeIo io_;
