@@ -1,6 +1,5 @@
 #include "protocol/http/fields.hpp"
 
-#include <algorithm>
 #include <cstdint>
 
 #include "protocol/http/head.hpp"
@@ -58,13 +57,6 @@ bool percent_decode(std::string& text, std::size_t start) {
   text.resize(to);
   return true;
 }
-
-bool is_lower_hex(std::string_view text) noexcept {
-  return std::all_of(text.begin(), text.end(),
-                     [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); });
-}
-
-bool all_zero(std::string_view text) noexcept { return text.find_first_not_of('0') == text.npos; }
 
 bool is_port(std::string_view text) noexcept {
   return text.size() <= 5 && text.find_first_not_of("0123456789") == text.npos;
@@ -128,21 +120,6 @@ bool decode_cloudevents_value(std::string_view value, std::string& out) noexcept
   if (good && is_utf8(decoded) && !has_controls(decoded)) return true;
   out.resize(start);
   return false;
-}
-
-bool is_traceparent(std::string_view text) noexcept {
-  // 00-<32 hex>-<16 hex>-<2 hex>; a later version may be longer, after another dash.
-  constexpr std::size_t size = 55;
-  if (text.size() < size || text[2] != '-' || text[35] != '-' || text[52] != '-') return false;
-  const std::string_view version = text.substr(0, 2);
-  const std::string_view trace = text.substr(3, 32);
-  const std::string_view parent = text.substr(36, 16);
-  if (!is_lower_hex(version) || !is_lower_hex(trace) || !is_lower_hex(parent) ||
-      !is_lower_hex(text.substr(53, 2)) || version == "ff") {
-    return false;
-  }
-  if (text.size() > size && (version == "00" || text[size] != '-')) return false;
-  return !all_zero(trace) && !all_zero(parent);
 }
 
 std::optional<std::string_view> host_of(std::string_view authority) noexcept {

@@ -49,9 +49,7 @@ Result<Trigger, Rejection> TriggerReader::read(const http::Request& request,
   Trigger trigger;
   trigger.event.payload = request.body;
   trigger.event.content_type = content_type;
-  if (const auto trace = request.header("traceparent"); trace && http::is_traceparent(*trace)) {
-    trigger.event.traceparent = *trace;
-  }
+  trigger.event.traceparent = request.header("traceparent").value_or("");
   if (!http::charset_is_utf8(content_type)) return unsupported("only UTF-8 is understood");
   // Whole names are compared: "application/cloudevents" begins all of these.
   if (equals_ignoring_case(type, "application/cloudevents-batch+json")) {
