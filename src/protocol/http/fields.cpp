@@ -3,6 +3,7 @@
 #include <cstdint>
 
 #include "protocol/http/head.hpp"
+#include "protocol/utf8.hpp"
 
 namespace tocsin::http {
 namespace {
@@ -84,29 +85,6 @@ bool charset_is_utf8(std::string_view content_type) noexcept {
   }
 }
 
-bool is_utf8(std::string_view text) noexcept {
-  std::size_t i = 0;
-  while (i < text.size()) {
-    const auto lead = static_cast<std::uint8_t>(text[i++]);
-    if (lead < 0x80) continue;
-    // Well-formed byte sequences, Unicode 15 table 3-7: only the second byte's range varies.
-    std::size_t more = 1;
-    std::uint8_t low = 0x80;
-    std::uint8_t high = 0xBF;
-    if (lead >= 0xE0) more = lead >= 0xF0 ? 3 : 2;
-    if (lead < 0xC2 || lead > 0xF4 || text.size() - i < more) return false;
-    if (lead == 0xE0) low = 0xA0;
-    if (lead == 0xED) high = 0x9F;
-    if (lead == 0xF0) low = 0x90;
-    if (lead == 0xF4) high = 0x8F;
-    for (; more > 0; --more, low = 0x80, high = 0xBF) {
-      const auto byte = static_cast<std::uint8_t>(text[i++]);
-      if (byte < low || byte > high) return false;
-    }
-  }
-  return true;
-}
-
 bool decode_cloudevents_value(std::string_view value, std::string& out) noexcept {
   const std::size_t start = out.size();
   bool good = true;
@@ -117,7 +95,7 @@ bool decode_cloudevents_value(std::string_view value, std::string& out) noexcept
   }
   good = good && percent_decode(out, start);
   const std::string_view decoded = std::string_view(out).substr(start);
-  if (good && is_utf8(decoded) && !has_controls(decoded)) return true;
+  if (good && utf8_valid(decoded) && !has_controls(decoded)) return true;
   out.resize(start);
   return false;
 }

@@ -46,10 +46,4 @@ void append_string(std::string& out, std::string_view text);
 [[nodiscard]] std::optional<std::size_t> write_escaped(
     std::span<char> out, std::string_view text, InvalidUtf8 policy = InvalidUtf8::refuse) noexcept;
 
-/// Length of the valid UTF-8 sequence at the front of `text` (RFC 3629: no overlong forms, no
-/// surrogates, at most U+10FFFF); 0 when there is none.
-[[nodiscard]] std::size_t utf8_sequence(std::string_view text) noexcept;
-/// Whether all of `text` is UTF-8. As fast as the processor allows.
-[[nodiscard]] bool utf8_valid(std::string_view text) noexcept;
-
 }  // namespace tocsin::json

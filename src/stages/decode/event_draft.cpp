@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "protocol/json/text.hpp"
+#include "protocol/utf8.hpp"
 
 namespace tocsin::decode {
 namespace {
@@ -36,7 +37,7 @@ bool is_plain_text(std::string_view text) noexcept {
     if (byte < 0x20 || byte == 0x7F) return false;
     ascii &= byte < 0x80;
   }
-  return ascii || json::utf8_valid(text);
+  return ascii || utf8_valid(text);
 }
 
 Check check_text(std::string_view text, std::string_view pointer) noexcept {
