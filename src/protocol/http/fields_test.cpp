@@ -61,7 +61,7 @@ TEST(HttpFields, HostAndOrigin) {
 }
 
 TEST(HttpSerializer, WritesHeadAndDate) {
-  GrowBuffer out;
+  ByteBuffer out;
   DateCache date;
   const WallTime moment{std::chrono::seconds(784111777)};  // RFC 9110 section 5.6.7's example.
   ASSERT_TRUE(append_head(out, {.status = 202,

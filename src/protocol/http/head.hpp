@@ -8,7 +8,7 @@
 #include <optional>
 #include <string_view>
 
-#include "protocol/http/buffer.hpp"
+#include "base/byte_buffer.hpp"
 
 namespace tocsin::http {
 
@@ -122,7 +122,7 @@ class HeadReader {
 
   HeadKind kind_;
   std::size_t size_max_;
-  GrowBuffer buffer_;
+  ByteBuffer buffer_;
   std::string_view head_;
   bool in_place_ = false;
   std::size_t start_ = 0;    // After an ignored empty line.
