@@ -1,10 +1,7 @@
 #pragma once
-// For tests: an Io with nothing but streams and a clock that the test moves, and an Intake that
-// records what it is given. Client side and completions are under the test's control.
+// For tests: the streams of ingress, an Intake that records what it is given, and a router.
 
-#include <cstring>
 #include <map>
-#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
@@ -12,84 +9,15 @@
 
 #include "flow/intake.hpp"
 #include "flow/loop.hpp"
+#include "stages/ingress/fake_streams.hpp"
 #include "stages/ingress/http/router.hpp"
-#include "tests/support/still_io.hpp"
 
 namespace tocsin::ingress::test {
 
-class FakeIo final : public testing::StillIo {
+/// Without a clock that can be believed: answers carry no Date.
+class FakeIo final : public FakeStreams {
  public:
   FakeIo() { trusted = false; }
-
-  struct Stream {
-    io::StreamHandler* handler = nullptr;
-    std::string sent;
-    std::span<const std::byte> sending;
-    bool receiving = false;
-    bool closing = false;
-    bool closed = false;
-    bool stuck = false;  ///< Sends do not complete.
-    std::uint32_t sends = 0;
-  };
-
-  // --- the test's side
-  // -----------------------------------------------------------------------------
-  Stream& connect_client() {
-    streams.push_back(std::make_unique<Stream>());
-    const io::StreamId id{.slot = static_cast<std::uint32_t>(streams.size() - 1), .generation = 1};
-    Stream& stream = *streams.back();
-    stream.handler = acceptor->on_accept(id, {});
-    if (stream.handler == nullptr) stream.closed = true;
-    return stream;
-  }
-  /// Bytes that the kernel had already handed over arrive even when receiving was stopped.
-  static void deliver(Stream& stream, std::string_view bytes) {
-    std::string padded(bytes);
-    padded.append(64, '?');
-    stream.handler->on_data(std::as_bytes(std::span(padded)).first(bytes.size()));
-    std::fill(padded.begin(), padded.end(), '#');
-  }
-
-  std::vector<std::unique_ptr<Stream>> streams;
-  io::AcceptHandler* acceptor = nullptr;
-  io::Endpoint endpoint;
-  bool listening = false;
-
-  // --- Io
-  // ------------------------------------------------------------------------------------------
-  Result<io::ListenerId, io::Errno> listen(const io::Endpoint& where, bool,
-                                           io::AcceptHandler& handler) override {
-    acceptor = &handler;
-    endpoint = where;
-    listening = true;
-    return io::ListenerId{.slot = 0};
-  }
-  io::Endpoint local_endpoint(io::ListenerId) const override { return endpoint; }
-  void close_listener(io::ListenerId) override { listening = false; }
-  void receive_start(io::StreamId id) override { streams[id.slot]->receiving = true; }
-  void receive_stop(io::StreamId id) override { streams[id.slot]->receiving = false; }
-  void send(io::StreamId id, std::span<const std::byte> bytes) override {
-    Stream& stream = *streams[id.slot];
-    if (!stream.sending.empty()) std::abort();
-    stream.sending = bytes;
-    ++stream.sends;
-  }
-  void close(io::StreamId id) override { streams[id.slot]->closing = true; }
-  void poll(MonoTime) override {
-    for (std::size_t i = 0; i < streams.size(); ++i) {
-      Stream& stream = *streams[i];
-      if (!stream.closing && !stream.stuck && !stream.sending.empty()) {
-        stream.sent.append(reinterpret_cast<const char*>(stream.sending.data()),
-                           stream.sending.size());
-        stream.sending = {};
-        stream.handler->on_sent(0);
-      }
-      if (stream.closing && !stream.closed) {
-        stream.closed = true;
-        stream.handler->on_closed();
-      }
-    }
-  }
 };
 
 class FakeIntake final : public flow::Intake {
