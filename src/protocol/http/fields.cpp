@@ -2,6 +2,7 @@
 
 #include <cstdint>
 
+#include "base/ascii.hpp"
 #include "protocol/http/head.hpp"
 #include "protocol/utf8.hpp"
 
@@ -12,13 +13,6 @@ std::string_view trim(std::string_view text) noexcept {
   while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
   while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) text.remove_suffix(1);
   return text;
-}
-
-constexpr int hex_value(char c) noexcept {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
 }
 
 // U+0000..1F and U+007F..9F, which CloudEvents forbids in strings. `text` is valid UTF-8.

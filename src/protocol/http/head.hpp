@@ -50,8 +50,6 @@ struct Header {
   std::string_view value;
 };
 
-[[nodiscard]] bool equals_ignoring_case(std::string_view a, std::string_view b) noexcept;
-
 /// The header fields of one message, as offsets into its head.
 class Headers {
  public:

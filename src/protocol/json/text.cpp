@@ -2,6 +2,7 @@
 
 #include <cstring>
 
+#include "base/ascii.hpp"
 #include "protocol/utf8.hpp"
 
 namespace tocsin::json {
@@ -15,16 +16,9 @@ std::uint32_t hex4(std::string_view text) noexcept {
   if (text.size() < 4) return bad_hex;
   std::uint32_t value = 0;
   for (const char c : text.substr(0, 4)) {
-    const auto digit = static_cast<unsigned char>(c);
-    std::uint32_t nibble = 0;
-    if (digit >= '0' && digit <= '9') {
-      nibble = digit - std::uint32_t{'0'};
-    } else if ((digit | 0x20U) >= 'a' && (digit | 0x20U) <= 'f') {
-      nibble = (digit | 0x20U) - std::uint32_t{'a'} + 10;
-    } else {
-      return bad_hex;
-    }
-    value = value << 4U | nibble;
+    const int digit = hex_value(c);
+    if (digit < 0) return bad_hex;
+    value = value << 4U | static_cast<std::uint32_t>(digit);
   }
   return value;
 }

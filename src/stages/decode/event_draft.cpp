@@ -5,6 +5,7 @@
 #include <span>
 #include <utility>
 
+#include "base/ascii.hpp"
 #include "protocol/json/text.hpp"
 #include "protocol/utf8.hpp"
 
@@ -12,13 +13,6 @@ namespace tocsin::decode {
 namespace {
 
 using flow::Refusal;
-
-char lower(char c) noexcept { return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c; }
-
-bool equals_ignoring_case(std::string_view text, std::string_view lower_case) noexcept {
-  return std::equal(text.begin(), text.end(), lower_case.begin(), lower_case.end(),
-                    [](char a, char b) { return lower(a) == b; });
-}
 
 template <class T, std::size_t n>
 std::optional<T> look_up(const std::array<std::pair<std::string_view, T>, n>& table,

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <string_view>
 
+#include "base/ascii.hpp"
 #include "protocol/http/fields.hpp"
 
 namespace tocsin::ingress {
@@ -10,7 +11,6 @@ namespace {
 
 using flow::Refusal;
 using flow::Rejection;
-using http::equals_ignoring_case;
 
 constexpr std::string_view prefix = "ce-";
 
@@ -95,7 +95,7 @@ Result<Trigger, Rejection> TriggerReader::read_binary(Trigger trigger,
     if (count == fields_.size()) return malformed("too many ce- header fields");
     const std::size_t name_at = text_.size();
     for (const char c : header.name.substr(prefix.size())) {
-      text_ += c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c;
+      text_ += ascii_lower(c);
     }
     const std::size_t value_at = text_.size();
     if (!http::decode_cloudevents_value(header.value, text_)) {

@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 
+#include "base/ascii.hpp"
 #include "base/hash.hpp"
 #include "base/names.hpp"
 #include "base/uuid.hpp"
@@ -91,8 +92,7 @@ bool header_acceptable(std::string_view header) noexcept {
       "webhook-id", "webhook-timestamp", "webhook-signature", "authorization", "traceparent",
       "user-agent"};
   std::string lower(name);
-  std::ranges::transform(lower, lower.begin(),
-                         [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  std::ranges::transform(lower, lower.begin(), ascii_lower);
   return std::ranges::find(own, lower) == own.end();
 }
 
