@@ -1,6 +1,6 @@
 #pragma once
-// What the Ios of unit tests have in common: clocks that a test sets, and nothing else works. A test
-// derives from it and overrides what it is about.
+// What the Ios of unit tests have in common: clocks that a test sets, and nothing else works. A
+// test derives from it and overrides what it is about.
 
 #include <algorithm>
 #include <cerrno>
