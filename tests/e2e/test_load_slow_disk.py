@@ -60,6 +60,7 @@ class Producer:
                 time.sleep(0.05)  # Refused for now.
                 continue
             self.sessions.append(session)
+            # A window that is full waits for the disk: that is the back-pressure.
             while not self._stopping.is_set() and not session.closed:
                 session.publish_next()
 

@@ -1,9 +1,12 @@
 // Goal: decode copies a payload once, from where it was received into the batch.
 // Method: a payload that is unlike anything else, and a look through all memory afterwards. What
-// was freed or lies in a scratch buffer counts too.
+// was freed or lies in a scratch buffer counts too. The payload is an array of short strings,
+// because the validator's parser unescapes each string for itself, to check it: words of a payload
+// are left in its scratch buffer, never the payload.
 #include <gtest/gtest.h>
 
 #include <array>
+#include <ostream>
 #include <string>
 
 #include "stages/decode/memory_scan.hpp"
@@ -27,6 +30,8 @@ struct Shape {
   std::string_view after;
   std::string_view content_type;
 };
+
+void PrintTo(const Shape& shape, std::ostream* to) { *to << shape.name; }
 
 constexpr std::array shapes{
     Shape{"device", Envelope::device, "", "", ""},
