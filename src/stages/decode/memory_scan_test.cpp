@@ -84,7 +84,9 @@ bool Marker::is_at(const char* text) const noexcept {
 
 // The memory is read through the kernel: a mapping may have gone, and sanitizers watch plain reads.
 std::size_t copies_in_memory(const Marker& marker, std::string_view except) {
-  static std::array<char, chunk_size> chunk;
+  // One for all calls: a freed one would be full of copies. Not beside other static data: what is
+  // read there must not be what is being written.
+  static std::vector<char> chunk(chunk_size);
   const Range own = range_of(chunk.data(), chunk.size());
   const Range excepted = range_of(except.data(), except.size());
   const UniqueFd memory(::open("/proc/self/mem", O_RDONLY | O_CLOEXEC));
