@@ -2,97 +2,14 @@
 
 import json
 import os
-import re
 import shutil
 import socket
 import subprocess
-import threading
-import time
 import unittest
 
-from harness import LISTENERS, TOCSIN, Case, main, wait_until
-from peers import LOOPBACK, MqttClient, WebhookPeer
-
-FLAT_OUT_S = 7.0
-
-CONFIG = """
-[server]
-memory_max = "{memory}"
-{loopback}
-{listeners}
-[journal]
-segment_size = "4MiB"
-retention_bytes = "{retention}"
-[[source]]
-name = "t"
-topic = "t/#"
-[[channel]]
-name = "hook"
-type = "webhook"
-url = "{url}"
-plain_http = true
-queue_max = 1000000
-queue_bytes_max = "1GiB"
-retry_schedule = "50ms"
-batch_count = 20
-attempt_timeout_ms = "{timeout}"
-[[rule]]
-name = "r"
-source = "t"
-channel = "hook"
-"""
-
-
-def instrumented():
-    """Sanitizers multiply memory: the ceiling is not for such builds."""
-    with open(TOCSIN, "rb") as file:
-        text = file.read()
-    return b"__asan_init" in text or b"__tsan_init" in text
-
-
-def peak_resident_bytes(pid):
-    with open(f"/proc/{pid}/status", encoding="ascii") as file:
-        return int(re.search(r"VmHWM:\s+(\d+) kB", file.read())[1]) * 1024
-
-
-class MemoryCase(Case):
-    def engine(self, url, memory, data=None, retention="32MiB", timeout="15s"):
-        return self.start(CONFIG.format(memory=memory, loopback=LOOPBACK, listeners=LISTENERS,
-                                        url=url, retention=retention, timeout=timeout), data=data)
-
-    def assert_below_ceiling(self, engine, what):
-        ceiling = engine.metric("tocsin_memory_ceiling_bytes")
-        printed = re.search(r"memory +at most (\d+)MiB", "\n".join(engine.out))
-        self.assertEqual(int(printed[1]), int(ceiling) >> 20)
-        peak = peak_resident_bytes(engine.pid)
-        print(f"\n{what}: peak {peak / 2**20:.1f} MiB, ceiling {ceiling / 2**20:.1f} MiB")
-        if not instrumented():
-            self.assertLessEqual(peak, ceiling, what)
-
-    def flat_out(self, engine, payload, seconds=FLAT_OUT_S, clients=3, window=500):
-        """Publishes as fast as acknowledgements allow; returns how many were acknowledged."""
-        end = time.monotonic() + seconds
-        counts = []
-
-        def produce(number):
-            while time.monotonic() < end:
-                try:
-                    client = MqttClient(engine.mqtt, f"producer-{number}", window)
-                except (OSError, AssertionError):
-                    time.sleep(0.05)  # Refused for now.
-                    continue
-                while time.monotonic() < end and (
-                        client.publish("t/x", payload, 1.0) or not client.closed):
-                    pass
-                counts.append(client.acknowledged)
-                client.close()
-
-        threads = [threading.Thread(target=produce, args=(n,)) for n in range(clients)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        return sum(counts)
+from harness import main, wait_until
+from memory_case import MemoryCase
+from peers import MqttClient, WebhookPeer
 
 
 @unittest.skipUnless(os.path.exists("/proc/self/status"), "needs /proc")
