@@ -359,12 +359,20 @@ class CrashOneThread(Crash):
     threads = 1
 
 
+class CrashTwoThreads(Crash):
+    threads = 2
+
+
 class CrashFourThreads(Crash):
     threads = 4
 
 
 class StopOneThread(Stop):
     threads = 1
+
+
+class StopTwoThreads(Stop):
+    threads = 2
 
 
 class StopFourThreads(Stop):
