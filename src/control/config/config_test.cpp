@@ -53,6 +53,18 @@ TEST(Config, DurationsAreTextsOrMilliseconds) {
             "t.toml:2: server.drain_timeout_ms: expected a duration such as \"1m30s\"\n");
 }
 
+// Goal: what a start would refuse for lack of memory is refused here, whichever of the two keys is
+// the one written.
+TEST(Config, MemoryThatIsTooSmallForTheThreads) {
+  EXPECT_EQ(report("[server]\nthreads = 8\nmemory_max = \"64MiB\"\n")
+                .find("t.toml:3: server.memory_max: is too small for 8 threads: at least "),
+            0U);
+  EXPECT_EQ(report("[server]\nthreads = 64\n")
+                .find("t.toml:1: server.memory_max: is too small for 64 threads: at least "),
+            0U);
+  EXPECT_EQ(report("[server]\nthreads = 8\nmemory_max = \"1GiB\"\n"), "");
+}
+
 TEST(Config, EachMistakeInATableNamesFileLineAndKey) {
   const std::pair<const char*, const char*> cases[] = {
       {"[server]\nthreads = \"two\"\n", "t.toml:2: server.threads: expected an integer\n"},

@@ -27,6 +27,7 @@ class Checker {
   }
 
   void check() {
+    check_memory();
     check_listeners();
     check_sources();
     check_channels();
@@ -44,6 +45,14 @@ class Checker {
     return std::ranges::none_of(unsound_, [&](std::string_view key) {
       return key.starts_with(path) && (key.size() == path.size() || key[path.size()] == '.');
     });
+  }
+
+  void check_memory() {
+    if (!sound("server.memory_max") || !sound("server.threads")) return;
+    const auto threads = static_cast<std::uint32_t>(config_.server.number("threads"));
+    const auto memory_max = static_cast<std::size_t>(config_.server.number("memory_max"));
+    if (flow::plan_resources(memory_max, threads, 1)) return;
+    report("server.memory_max", flow::memory_shortage(memory_max, threads));
   }
 
   void check_listeners() {
