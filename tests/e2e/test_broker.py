@@ -1,9 +1,12 @@
 """Subscriptions to, and notifications through, a real Mosquitto."""
 
+import json
 import os
+import re
 
 from harness import (TOCSIN, Broker, Case, LISTENERS, main, publish, run_command,
                      wait_until)
+from mqtt_client import StandInBroker
 
 
 def bridge(broker, topics='["plant/#"]', more_in="", more_out="", scheme="mqtt", host="127.0.0.1",
@@ -152,6 +155,31 @@ class Bridge(BrokerCase):
         self.assertEqual(0, refused.metric("tocsin_subscription_connected"))
         self.assertFalse([line for line in tocsin.err + refused.err + tocsin.out
                           if "s3cret" in line])
+
+
+class Refused(BrokerCase):
+    # Goal: a broker that refuses a topic filter is not a subscription: metrics and readiness say
+    # so, the log says why once, it is tried again with back-off, and works once it is allowed.
+    def test_filter(self):
+        broker = StandInBroker(acknowledge=True)
+        self.addCleanup(broker.close)
+        broker.subscribe_reason = 0x87
+        tocsin = self.start(bridge(broker).split('[[channel]]\nname = "back"')[0])
+        tocsin.wait_metric("tocsin_subscription_failures_total", 3, subscription="plant")
+        self.assertGreaterEqual(broker.subscribes, 3)
+        self.assertEqual(0, tocsin.metric("tocsin_subscription_connected"))
+
+        def part():
+            status, _, body = tocsin.request("GET", "/readyz")
+            self.assertEqual(200, status, "our own listeners serve")
+            return json.loads(body)["components"]["subscription plant"]
+
+        self.assertEqual({"ready": False, "detail": "not subscribed"}, part())
+        refusals = [line for line in tocsin.err if re.search("(?i)not subscribed.*authori", line)]
+        self.assertEqual(1, len(refusals), tocsin.err)
+        broker.subscribe_reason = 1
+        self.connected(tocsin)
+        self.assertTrue(part()["ready"])
 
 
 class Outages(BrokerCase):

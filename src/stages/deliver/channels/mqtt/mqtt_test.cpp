@@ -164,6 +164,14 @@ TEST_F(MqttChannelTest, UnreachableBrokerIsTransient) {
   EXPECT_EQ(attempt.error, DeliveryError::connect);
 }
 
+// Goal: an attempt that comes before the connection is up waits for it instead of failing.
+TEST_F(MqttChannelTest, TheFirstAttemptWaitsForTheConnection) {
+  testing::Mosquitto broker;
+  ASSERT_TRUE(broker.start()) << "mosquitto must be installed";
+  make(options(broker.uri(), "plant/{rule}"));
+  EXPECT_EQ(send().verdict, Verdict::delivered);
+}
+
 // Goal: a real broker gets the body and our marker; the channel survives its restart.
 TEST_F(MqttChannelTest, PublishesToARealBrokerAcrossItsRestart) {
   testing::Mosquitto broker;
@@ -190,6 +198,7 @@ TEST_F(MqttChannelTest, PublishesToARealBrokerAcrossItsRestart) {
   watch.filters = {"plant/#"};
   watch.reconnect_min = std::chrono::milliseconds{10};
   flow::BrokerClient watcher(loop_, make_null_log(), watch, received, &received);
+  watcher.open();
   make(options(broker.uri(), "plant/{rule}"));
   EXPECT_TRUE(turn_until([&] { return received.up.load(); }));
   // The subscription may be acknowledged after the first publish: publish until one arrives.
