@@ -36,8 +36,8 @@ class BrokerClient::Worker::Paho final : public mqtt::callback {
     client_.subscribe(filter, owner_.options_.subscribe_qos, context, subscribe_);
   }
   void disconnect() {
-    client_.disconnect(static_cast<int>(broker_disconnect_max / std::chrono::milliseconds{1}), nullptr,
-                       disconnect_);
+    client_.disconnect(static_cast<int>(broker_disconnect_max / std::chrono::milliseconds{1}),
+                       nullptr, disconnect_);
   }
   void publish(std::string_view topic, std::string_view payload, std::uint8_t qos,
                const std::vector<std::pair<std::string, std::string>>& properties, void* context) {

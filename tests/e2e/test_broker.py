@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import signal
 
 from harness import (TOCSIN, Broker, Case, LISTENERS, main, publish, run_command,
                      wait_until)
@@ -180,6 +181,27 @@ class Refused(BrokerCase):
         broker.subscribe_reason = 1
         self.connected(tocsin)
         self.assertTrue(part()["ready"])
+
+
+class Reloads(BrokerCase):
+    # Goal: a channel that a reload replaces has left the broker before the new one comes under the
+    # same client id: the broker never has to end one for the other, and no notification fails.
+    def test_same_client_id(self):
+        broker = Broker(self).start()
+        config = bridge(broker) + LOCAL_SOURCE
+        tocsin = self.start(config)
+        subscriber = self.subscribe(broker.port, "alerts/#")
+        for n in range(4):
+            changed = config.replace('topic = "alerts', f'keep_alive_s = {20 + n}\ntopic = "alerts')
+            self.write("tocsin.toml", changed)
+            tocsin.signal(signal.SIGHUP)
+            tocsin.wait_line("reloaded ", tocsin.err, count=n + 1)
+            self.assertEqual(202, tocsin.post(f'{{"event":"local","payload":{{"n":{n}}}}}')[0])
+            subscriber.wait_message(f"alerts/local 1 {n}$")
+        self.assertEqual(0, tocsin.metric("tocsin_delivery_attempts_total", channel="back",
+                                          verdict="transient"))
+        broker.process.wait_line("as tocsin-back ", broker.process.err, count=5)
+        self.assertFalse([line for line in broker.process.err if "already connected" in line])
 
 
 class Outages(BrokerCase):

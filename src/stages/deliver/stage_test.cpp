@@ -264,6 +264,40 @@ TEST_F(DeliverStageTest, Reload) {
   while (!fake_world.submitted.empty()) answer();
 }
 
+// Goal: a changed channel opens only when its predecessor is closed, so that two never connect as
+// the same client; a predecessor that does not end holds it up for a few seconds, not for ever; one
+// that is replaced before it was opened never opens.
+TEST_F(DeliverStageTest, OneChannelIsOpenAtATime) {
+  set({config("c", delivery(1, 1))});
+  post("c", "first");
+  turn();
+  EXPECT_EQ(fake_world.opened, 1);
+  fake_world.answers_close = false;
+  set({config("c", delivery(1, 1), "2")});
+  turn(2);
+  EXPECT_EQ(fake_world.opened, 1) << "an attempt is under way";
+  answer();
+  turn(2);
+  EXPECT_EQ(fake_world.closed, 1);
+  EXPECT_EQ(fake_world.opened, 1) << "the old one is not closed yet";
+  fake_world.answers_close = true;
+  turn(2);
+  EXPECT_EQ(fake_world.opened, 2);
+
+  fake_world.answers_close = false;
+  set({config("c", delivery(1, 1), "3")});
+  turn(2);
+  set({config("c", delivery(1, 1), "4")});
+  turn(2);
+  EXPECT_EQ(fake_world.closed, 3);
+  EXPECT_EQ(fake_world.opened, 2);
+  advance(seconds{5});
+  turn(2);
+  EXPECT_EQ(fake_world.opened, 3);
+  fake_world.answers_close = true;
+  turn(2);
+}
+
 // Goal: a configuration that is refused changes nothing and leaks nothing.
 TEST_F(DeliverStageTest, RefusedReloadChangesNothing) {
   set({config("c")});

@@ -111,9 +111,9 @@ class BrokerChannel final : public Channel, public flow::BrokerListener {
         topic_(options.text("topic")),
         qos_(static_cast<std::uint8_t>(options.number("qos"))),
         waiting_(static_cast<std::size_t>(options.number("outstanding_max"))),
-        client_(context.loop, context.log, broker_options(context, options), *this) {
-    client_.open();
-  }
+        client_(context.loop, context.log, broker_options(context, options), *this) {}
+
+  void open() noexcept override { client_.open(); }
 
   Result<void, SubmitError> submit(std::string_view recipient,
                                    std::span<const OutgoingNotification> notifications,
