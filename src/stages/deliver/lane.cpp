@@ -207,7 +207,7 @@ bool Lane::any_expired(const Parcel& parcel, MonoTime now) const noexcept {
 
 bool Lane::drop_expired(Parcel& parcel, MonoTime now) {
   if (!any_expired(parcel, now)) return true;
-  if (parcel.attempts > 0) {
+  if (parcel.submitted) {
     // The peer may know this message already, so it is repeated whole or not at all: it lives as
     // long as its oldest notification.
     finish(parcel, flow::Outcome::expired, DeliveryError::none, {});
@@ -256,6 +256,7 @@ bool Lane::start(Parcel& parcel, Connection& connection, MonoTime now) {
     return false;
   }
   ++parcel.attempts;
+  parcel.submitted = true;
   ++connection.inflight;
   ++inflight_;
   counters_.inflight.add(parcel.items.size());
