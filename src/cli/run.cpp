@@ -133,7 +133,7 @@ class ImpatientEnd {
   ImpatientEnd& operator=(const ImpatientEnd&) = delete;
   ~ImpatientEnd() {
     drained_ = true;
-    pthread_kill(thread_.native_handle(), SIGTERM);
+    pthread_kill(thread_.native_handle(), SIGINT);
     thread_.join();
   }
 
