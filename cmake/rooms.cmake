@@ -10,9 +10,14 @@ target_compile_options(tocsin_options INTERFACE
 target_compile_definitions(tocsin_options INTERFACE TOCSIN_VERSION="${PROJECT_VERSION}"
                                                     SPDLOG_FMT_EXTERNAL)
 if(TOCSIN_SANITIZE)
+  # What a sanitizer reports must end the run, or nobody sees it.
   target_compile_options(tocsin_options INTERFACE -fsanitize=${TOCSIN_SANITIZE}
-                                                  -fno-omit-frame-pointer -g)
+                                                  -fno-sanitize-recover=all
+                                                  -fno-omit-frame-pointer -gline-tables-only)
   target_link_options(tocsin_options INTERFACE -fsanitize=${TOCSIN_SANITIZE})
+  if(TOCSIN_SANITIZE MATCHES "thread")
+    target_compile_definitions(tocsin_options INTERFACE TOCSIN_NO_FENCES)
+  endif()
 endif()
 
 function(tocsin_room name)

@@ -2,7 +2,7 @@
 // An unbounded queue that many threads put into and take from.
 
 #include <cstddef>
-#ifdef __SANITIZE_THREAD__
+#ifdef TOCSIN_NO_FENCES
 #include <algorithm>
 #include <deque>
 #include <mutex>
@@ -12,7 +12,7 @@
 
 namespace tocsin {
 
-#ifndef __SANITIZE_THREAD__
+#ifndef TOCSIN_NO_FENCES
 /// First in, first out for what one thread puts in. Any thread; what a thread wrote before it
 /// enqueued is seen by the thread that dequeues.
 template <typename T>

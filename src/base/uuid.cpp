@@ -1,5 +1,7 @@
 #include "base/uuid.hpp"
 
+#include "base/ascii.hpp"
+
 namespace tocsin {
 namespace {
 
@@ -7,13 +9,6 @@ constexpr std::string_view digits = "0123456789abcdef";
 
 constexpr bool is_dash(std::size_t at) noexcept {
   return at == 8 || at == 13 || at == 18 || at == 23;
-}
-
-constexpr int hex_value(char c) noexcept {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
 }
 
 }  // namespace

@@ -1,7 +1,7 @@
 #include <algorithm>
-#include <cctype>
 #include <charconv>
 
+#include "base/ascii.hpp"
 #include "flow/broker_client.hpp"
 
 namespace tocsin::flow {
@@ -30,8 +30,7 @@ std::optional<BrokerUri> parse_broker_uri(std::string_view text) {
   if (host.empty() || host.size() > host_size_max) return std::nullopt;
   if (host.find_first_not_of(allowed) != host.npos) return std::nullopt;
   uri.host = host;
-  std::transform(uri.host.begin(), uri.host.end(), uri.host.begin(),
-                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  std::transform(uri.host.begin(), uri.host.end(), uri.host.begin(), ascii_lower);
   if (rest.empty()) return uri;
   if (!rest.starts_with(':')) return std::nullopt;
   rest.remove_prefix(1);

@@ -62,8 +62,9 @@ struct RawEvent {
   /// cloudevents_binary: attributes by name without prefix, decoded. Others: extension attributes
   /// (MQTT 5 user properties, client id...).
   std::span<const Field> attributes;
-  std::string_view traceparent;  ///< Of the hop; used when the event carries none.
-  std::optional<Level> level;    ///< Overrides the source's level.
+  /// Of the hop, as the sender wrote it; used when it is well-formed and the event carries none.
+  std::string_view traceparent;
+  std::optional<Level> level;  ///< Overrides the source's level.
 };
 
 /// What became of an accepted event. Views point into the RawEvent's payload or the source table

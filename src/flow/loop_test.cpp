@@ -9,62 +9,22 @@
 #include <random>
 #include <vector>
 
+#include "tests/support/still_io.hpp"
+
 namespace tocsin::flow {
 namespace {
 
-// Only what a Loop itself uses; everything else is unreachable from these tests.
-class ClockOnlyIo final : public io::Io {
+class ClockOnlyIo final : public testing::StillIo {
  public:
-  MonoTime clock{};
+  ClockOnlyIo() { time = {}; }
   int wakes = 0;
   std::vector<MonoTime> deadlines;
 
   void poll(MonoTime deadline) override {
     deadlines.push_back(deadline);
-    if (deadline != MonoTime::max() && deadline > clock) clock = deadline;
+    if (deadline != MonoTime::max() && deadline > time) time = deadline;
   }
   void wake() noexcept override { ++wakes; }
-  MonoTime now() const noexcept override { return clock; }
-  WallTime wall_now() const noexcept override { return {}; }
-  bool wall_trusted() const noexcept override { return true; }
-  BootId boot_id() const noexcept override { return {}; }
-  void random(std::span<std::byte>) noexcept override {}
-  io::Backend backend() const noexcept override { return io::Backend::sim; }
-  Result<io::ListenerId, io::Errno> listen(const io::Endpoint&, bool, io::AcceptHandler&) override {
-    return Unexpected{1};
-  }
-  io::Endpoint local_endpoint(io::ListenerId) const override { return {}; }
-  void close_listener(io::ListenerId) override {}
-  Result<io::StreamId, io::Errno> connect(const io::Endpoint&, io::StreamHandler&) override {
-    return Unexpected{1};
-  }
-  void receive_start(io::StreamId) override {}
-  void receive_stop(io::StreamId) override {}
-  void send(io::StreamId, std::span<const std::byte>) override {}
-  void close(io::StreamId) override {}
-  void write(io::FileId, std::span<const std::byte>, std::uint64_t, io::FileHandler&) override {}
-  void write_and_sync(io::FileId, std::span<const std::byte>, std::uint64_t,
-                      io::FileHandler&) override {}
-  Result<io::FileId, io::Errno> open(const std::string&, io::OpenMode) override {
-    return Unexpected{1};
-  }
-  void close_file(io::FileId) override {}
-  Result<std::size_t, io::Errno> read(io::FileId, std::span<std::byte>, std::uint64_t) override {
-    return Unexpected{1};
-  }
-  Result<std::uint64_t, io::Errno> size(io::FileId) override { return Unexpected{1}; }
-  Result<void, io::Errno> truncate(io::FileId, std::uint64_t) override { return Unexpected{1}; }
-  Result<void, io::Errno> sync(io::FileId) override { return Unexpected{1}; }
-  Result<void, io::Errno> make_directories(const std::string&) override { return Unexpected{1}; }
-  Result<void, io::Errno> sync_directory(const std::string&) override { return Unexpected{1}; }
-  Result<std::vector<std::string>, io::Errno> list(const std::string&) override {
-    return Unexpected{1};
-  }
-  Result<void, io::Errno> rename(const std::string&, const std::string&) override {
-    return Unexpected{1};
-  }
-  Result<void, io::Errno> remove(const std::string&) override { return Unexpected{1}; }
-  Result<void, io::Errno> lock(const std::string&) override { return Unexpected{1}; }
 };
 
 struct Recorder final : Receiver {
@@ -139,9 +99,9 @@ TEST(Loop, ATickersDeadlineBoundsTheWait) {
   Loop loop(io, "test");
   loop.add_ticker(ticker);
   loop.turn();
-  const MonoTime before = io.clock;
+  const MonoTime before = io.time;
   loop.turn();
-  EXPECT_EQ(io.clock - before, std::chrono::milliseconds(5));
+  EXPECT_EQ(io.time - before, std::chrono::milliseconds(5));
   EXPECT_EQ(ticker.ticks, 2);
 }
 

@@ -55,7 +55,7 @@ inline std::string pattern(std::size_t size) {
 }
 
 /// One end of a connection: records what it is told, and checks that nothing follows on_closed.
-class Peer : public StreamHandler {
+class Peer final : public StreamHandler {
  public:
   explicit Peer(Io& io) : io_(io) {}
   Peer(const Peer&) = delete;
@@ -113,7 +113,7 @@ class Peer : public StreamHandler {
 };
 
 /// Accepts connections into `peers`.
-class Acceptor : public AcceptHandler {
+class Acceptor final : public AcceptHandler {
  public:
   explicit Acceptor(Io& io) : io_(io) {}
   StreamHandler* on_accept(StreamId stream, const Endpoint& peer) noexcept override {
@@ -136,7 +136,7 @@ class Acceptor : public AcceptHandler {
   Io& io_;
 };
 
-class FileDone : public FileHandler {
+class FileDone final : public FileHandler {
  public:
   void on_file_done(Errno result) noexcept override {
     ++count;

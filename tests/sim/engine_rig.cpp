@@ -8,6 +8,7 @@
 
 #include "flow/intake.hpp"
 #include "tests/sim/engine_io.hpp"
+#include "tests/support/bury.hpp"
 
 namespace tocsin::sim_test {
 namespace {
@@ -230,10 +231,7 @@ bool EngineRig::stop_engine() {
 }
 
 void EngineRig::bury_engine() {
-  // It cannot be destroyed in order, because its operations never end. It stays reachable, so that
-  // a leak checker does not mind.
-  static std::vector<app::Engine*> dead;
-  if (engine_ != nullptr) dead.push_back(engine_.release());
+  test::bury(std::move(engine_));
   engine_io_.reset();
 }
 

@@ -6,6 +6,7 @@
 #include "io/sim/sim_world.hpp"
 #include "stages/journal/test_rig.hpp"
 #include "stages/ledger/ledger_stage.hpp"
+#include "tests/support/bury.hpp"
 
 namespace tocsin::journal {
 namespace {
@@ -30,11 +31,9 @@ struct Machine {
         make_null_log());
   }
   ~Machine() {
-    static std::vector<JournalStage*> dead_journals;
-    static std::vector<ledger::LedgerStage*> dead_ledgers;
     if (!io->dead()) return;
-    dead_journals.push_back(journal.release());
-    dead_ledgers.push_back(ledger.release());
+    tocsin::test::bury(std::move(journal));
+    tocsin::test::bury(std::move(ledger));
   }
   bool start() {
     if (!ledger->recover() || !journal->recover()) return false;

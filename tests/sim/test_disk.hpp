@@ -12,7 +12,7 @@
 #include <utility>
 #include <vector>
 
-#include "io/io.hpp"
+#include "tests/support/still_io.hpp"
 
 namespace tocsin::test {
 
@@ -70,9 +70,9 @@ struct Faults {
   bool newest_first = false;  ///< Completions of one poll come in reverse.
 };
 
-class TestIo final : public io::Io {
+class TestIo final : public testing::StillIo {
  public:
-  explicit TestIo(Disk& disk, Faults faults = {}) : faults_(faults), disk_(disk) {}
+  explicit TestIo(Disk& disk, Faults faults = {}) : faults_(faults), disk_(disk) { wall = {}; }
 
   Faults faults_;
   std::uint64_t writes = 0;
@@ -163,17 +163,10 @@ class TestIo final : public io::Io {
   }
   Result<void, io::Errno> lock(const std::string&) override { return {}; }
 
-  [[nodiscard]] MonoTime now() const noexcept override { return now_; }
-  [[nodiscard]] WallTime wall_now() const noexcept override { return WallTime{}; }
-  [[nodiscard]] bool wall_trusted() const noexcept override { return true; }
-  [[nodiscard]] BootId boot_id() const noexcept override { return {}; }
-  void random(std::span<std::byte> into) noexcept override {
-    for (std::byte& b : into) b = std::byte{0x5A};
-  }
   void poll(MonoTime deadline) override {
     auto batch = std::exchange(pending_, {});
-    if (batch.empty() && deadline > now_ && deadline != MonoTime::max()) now_ = deadline;
-    now_ += std::chrono::microseconds(200);
+    if (batch.empty() && deadline > time && deadline != MonoTime::max()) time = deadline;
+    time += std::chrono::microseconds(200);
     if (faults_.newest_first) batch = {batch.rbegin(), batch.rend()};
     for (const Operation& op : batch) {
       // After the power went, nothing completes any more.
@@ -184,22 +177,6 @@ class TestIo final : public io::Io {
       }
     }
   }
-  void wake() noexcept override {}
-  [[nodiscard]] io::Backend backend() const noexcept override { return io::Backend::sim; }
-
-  // No network here.
-  Result<io::ListenerId, io::Errno> listen(const io::Endpoint&, bool, io::AcceptHandler&) override {
-    return Unexpected{ENOTSUP};
-  }
-  [[nodiscard]] io::Endpoint local_endpoint(io::ListenerId) const override { return {}; }
-  void close_listener(io::ListenerId) override {}
-  Result<io::StreamId, io::Errno> connect(const io::Endpoint&, io::StreamHandler&) override {
-    return Unexpected{ENOTSUP};
-  }
-  void receive_start(io::StreamId) override {}
-  void receive_stop(io::StreamId) override {}
-  void send(io::StreamId, std::span<const std::byte>) override {}
-  void close(io::StreamId) override {}
 
  private:
   struct Operation {
@@ -239,7 +216,6 @@ class TestIo final : public io::Io {
   }
 
   Disk& disk_;
-  MonoTime now_{std::chrono::seconds(1)};
   std::vector<std::shared_ptr<Inode>> files_;
   std::vector<Operation> pending_;
   std::vector<Operation> lost_;

@@ -9,32 +9,19 @@
 #include <utility>
 #include <vector>
 
-#include "io/io.hpp"
+#include "tests/support/still_io.hpp"
 
 namespace tocsin::testing {
 
-class FakeIo : public io::Io {
+class FakeIo : public StillIo {
  public:
   enum class Time : std::uint8_t { manual, real };
-  explicit FakeIo(Time time = Time::manual) : time_(time) {}
+  explicit FakeIo(Time kind = Time::manual) : kind_(kind) {}
 
-  void advance(Duration by) { now_ += by; }
+  void advance(Duration by) { time += by; }
   std::map<std::string, std::string>& files() { return files_; }
   io::Errno write_error = 0;  ///< What write() reports.
   bool hold_writes = false;   ///< Writes do not complete while set.
-
-  Result<io::ListenerId, io::Errno> listen(const io::Endpoint&, bool, io::AcceptHandler&) override {
-    return Unexpected{ENOTSUP};
-  }
-  io::Endpoint local_endpoint(io::ListenerId) const override { return {}; }
-  void close_listener(io::ListenerId) override {}
-  Result<io::StreamId, io::Errno> connect(const io::Endpoint&, io::StreamHandler&) override {
-    return Unexpected{ENOTSUP};
-  }
-  void receive_start(io::StreamId) override {}
-  void receive_stop(io::StreamId) override {}
-  void send(io::StreamId, std::span<const std::byte>) override {}
-  void close(io::StreamId) override {}
 
   void write(io::FileId file, std::span<const std::byte> bytes, std::uint64_t offset,
              io::FileHandler& handler) override {
@@ -55,7 +42,6 @@ class FakeIo : public io::Io {
     paths_.push_back(path);
     return io::FileId{static_cast<std::uint32_t>(paths_.size() - 1)};
   }
-  void close_file(io::FileId) override {}
   Result<std::size_t, io::Errno> read(io::FileId file, std::span<std::byte> into,
                                       std::uint64_t offset) override {
     const std::string& content = files_[paths_[file.slot]];
@@ -86,14 +72,9 @@ class FakeIo : public io::Io {
   Result<void, io::Errno> lock(const std::string&) override { return {}; }
 
   MonoTime now() const noexcept override {
-    if (time_ == Time::manual) return now_;
+    if (kind_ == Time::manual) return time;
     return MonoTime{std::chrono::steady_clock::now().time_since_epoch()};
   }
-  WallTime wall_now() const noexcept override {
-    return WallTime{std::chrono::hours{24 * 365 * 55}};
-  }
-  bool wall_trusted() const noexcept override { return true; }
-  BootId boot_id() const noexcept override { return {}; }
   void random(std::span<std::byte> into) noexcept override {
     for (std::byte& b : into) b = static_cast<std::byte>(random_ = random_ * 29 + 11);
   }
@@ -105,7 +86,7 @@ class FakeIo : public io::Io {
         handler->on_file_done(error);
       }
     }
-    if (time_ == Time::manual) return;
+    if (kind_ == Time::manual) return;
     std::unique_lock guard(mutex_);
     // Bounded, so that a test's condition is looked at even if a wake-up were lost.
     const auto limit = std::min(deadline, now() + std::chrono::milliseconds{50});
@@ -117,11 +98,9 @@ class FakeIo : public io::Io {
     woken_ = true;
     condition_.notify_one();
   }
-  io::Backend backend() const noexcept override { return io::Backend::sim; }
 
  private:
-  Time time_;
-  MonoTime now_{std::chrono::hours{1}};
+  Time kind_;
   unsigned random_ = 7;
   std::map<std::string, std::string> files_;
   std::vector<std::string> paths_;

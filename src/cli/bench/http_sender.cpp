@@ -6,7 +6,7 @@
 
 #include <fmt/format.h>
 
-#include "flow/json_text.hpp"
+#include "protocol/json/text.hpp"
 
 namespace tocsin::cli::bench {
 namespace {
@@ -17,7 +17,7 @@ constexpr std::size_t answer_size_max = std::size_t{4} << 20U;
 Template wrap_event(const Plan& plan, const Template& payload) {
   Template event;
   event.text = "{\"event\":";
-  flow::append_json_string(event.text, plan.event);
+  json::append_string(event.text, plan.event);
   event.text += ",\"payload\":";
   append_template(event, payload);
   event.text += '}';

@@ -4,7 +4,7 @@
 
 #include <fmt/format.h>
 
-#include "flow/json_text.hpp"
+#include "protocol/json/text.hpp"
 
 namespace tocsin::cli::bench {
 namespace {
@@ -71,7 +71,7 @@ std::string to_text(const Summary& summary, const Plan& plan) {
 std::string to_json(const Summary& summary, const Plan& plan) {
   const Tally& tally = summary.tally;
   std::string error;
-  flow::append_json_string(error, tally.first_error);
+  json::append_string(error, tally.first_error);
   return fmt::format(
       R"({{"load":"{}","connections":{},"window":{},"batch":{},"rate":{},"seconds":{:.3f},)"
       R"("sent":{},"acknowledged":{},"refused":{},"unanswered":{},"not_sent":{},"received":{},)"

@@ -4,8 +4,8 @@
 
 #include "cli/client/blocking_stream.hpp"
 #include "cli/client/one_event.hpp"
-#include "flow/json_text.hpp"
 #include "protocol/http/response_parser.hpp"
+#include "protocol/json/text.hpp"
 #include "protocol/json/validator.hpp"
 
 namespace tocsin::cli {
@@ -35,7 +35,7 @@ Result<std::string, std::string> send_http(const Target& target, const HttpEvent
     return Unexpected{std::string("the data is not valid JSON")};
   }
   std::string body = "{\"event\":";
-  flow::append_json_string(body, event.event);
+  json::append_string(body, event.event);
   body += ",\"payload\":" + event.data + "}";
 
   auto stream = BlockingStream::connect(target, timeout);

@@ -8,12 +8,6 @@
 namespace tocsin::api {
 namespace {
 
-void append_string(std::string& out, std::string_view text) {
-  out += '"';
-  [[maybe_unused]] const bool done = json::append_escaped(out, text, json::InvalidUtf8::replace);
-  out += '"';
-}
-
 void write_readiness(const std::vector<ComponentState>& components, ingress::HttpReply& reply) {
   const bool ready = std::ranges::all_of(
       components, [](const ComponentState& c) { return c.ready || !c.required; });
@@ -23,10 +17,10 @@ void write_readiness(const std::vector<ComponentState>& components, ingress::Htt
       ready ? R"({"status":"ready","components":{)" : R"({"status":"not ready","components":{)";
   for (std::size_t i = 0; i < components.size(); ++i) {
     if (i > 0) reply.body += ',';
-    append_string(reply.body, components[i].name);
+    json::append_string(reply.body, components[i].name);
     reply.body +=
         components[i].ready ? R"(:{"ready":true,"detail":)" : R"(:{"ready":false,"detail":)";
-    append_string(reply.body, components[i].detail);
+    json::append_string(reply.body, components[i].detail);
     reply.body += '}';
   }
   reply.body += "}}\n";

@@ -9,6 +9,7 @@
 
 #include "control/config/file_text.hpp"
 #include "control/config/units.hpp"
+#include "protocol/json/text.hpp"
 
 namespace tocsin::config {
 namespace {
@@ -214,21 +215,6 @@ bool is_numeric(OptionType type) {
          type == OptionType::bytes;
 }
 
-void append_json_string(std::string& out, std::string_view text) {
-  out += '"';
-  for (const char c : text) {
-    if (c == '"' || c == '\\') {
-      out += '\\';
-      out += c;
-    } else if (static_cast<unsigned char>(c) < 0x20) {
-      out += fmt::format("\\u{:04x}", static_cast<unsigned char>(c));
-    } else {
-      out += c;
-    }
-  }
-  out += '"';
-}
-
 void append_json(std::string& out, const toml::node& node) {
   if (const toml::table* table = node.as_table()) {
     out += '{';
@@ -236,7 +222,7 @@ void append_json(std::string& out, const toml::node& node) {
     for (const auto& [key, value] : *table) {
       if (!first) out += ',';
       first = false;
-      append_json_string(out, key.str());
+      json::append_string(out, key.str());
       out += ':';
       append_json(out, value);
     }
@@ -249,7 +235,7 @@ void append_json(std::string& out, const toml::node& node) {
     }
     out += ']';
   } else if (const auto text = node.value_exact<std::string>()) {
-    append_json_string(out, *text);
+    json::append_string(out, *text);
   } else if (const auto integer = node.value_exact<std::int64_t>()) {
     out += std::to_string(*integer);
   } else if (const auto number = node.value_exact<double>()) {
@@ -264,7 +250,7 @@ void append_json(std::string& out, const toml::node& node) {
         other << *n;
       }
     });
-    append_json_string(out, other.str());
+    json::append_string(out, other.str());
   }
 }
 

@@ -13,6 +13,7 @@
 #include <optional>
 #include <string_view>
 
+#include "base/ascii.hpp"
 #include "base/unique_fd.hpp"
 
 namespace tocsin::io::posix {
@@ -30,22 +31,16 @@ TimePoint read_clock(clockid_t clock) noexcept {
   return TimePoint{std::chrono::seconds{time.tv_sec} + std::chrono::nanoseconds{time.tv_nsec}};
 }
 
-std::optional<std::uint8_t> hex_digit(char c) noexcept {
-  if (c >= '0' && c <= '9') return static_cast<std::uint8_t>(c - '0');
-  if (c >= 'a' && c <= 'f') return static_cast<std::uint8_t>(c - 'a' + 10);
-  return std::nullopt;
-}
-
 /// Sixteen bytes from "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx".
 std::optional<BootId> parse_boot_id(std::string_view text) noexcept {
   BootId id{};
   std::size_t digits = 0;
   for (const char c : text) {
-    const auto digit = hex_digit(c);
-    if (!digit) continue;
+    const int digit = hex_value(c);
+    if (digit < 0) continue;
     if (digits == 2 * id.size()) return std::nullopt;
     auto& byte = id[digits / 2];
-    byte = static_cast<std::uint8_t>((byte << 4U) | *digit);
+    byte = static_cast<std::uint8_t>((byte << 4U) | digit);
     ++digits;
   }
   if (digits != 2 * id.size()) return std::nullopt;

@@ -3,16 +3,10 @@
 #include <algorithm>
 #include <cassert>
 
+#include "base/ascii.hpp"
+
 namespace tocsin::http {
 namespace {
-
-// -1 when not a hexadecimal digit.
-constexpr int hex_value(char c) noexcept {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
-}
 
 constexpr bool is_control(char c) noexcept {
   return (static_cast<unsigned char>(c) < 0x20 && c != '\t') || c == 0x7F;

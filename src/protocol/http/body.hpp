@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <string_view>
 
-#include "protocol/http/buffer.hpp"
+#include "base/byte_buffer.hpp"
 
 namespace tocsin::http {
 
@@ -70,7 +70,7 @@ class BodyCollector {
 
  private:
   std::string_view in_place_;
-  GrowBuffer buffer_;
+  ByteBuffer buffer_;
 };
 
 }  // namespace tocsin::http

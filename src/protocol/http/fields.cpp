@@ -1,9 +1,10 @@
 #include "protocol/http/fields.hpp"
 
-#include <algorithm>
 #include <cstdint>
 
+#include "base/ascii.hpp"
 #include "protocol/http/head.hpp"
+#include "protocol/utf8.hpp"
 
 namespace tocsin::http {
 namespace {
@@ -12,13 +13,6 @@ std::string_view trim(std::string_view text) noexcept {
   while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
   while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) text.remove_suffix(1);
   return text;
-}
-
-constexpr int hex_value(char c) noexcept {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
 }
 
 // U+0000..1F and U+007F..9F, which CloudEvents forbids in strings. `text` is valid UTF-8.
@@ -59,13 +53,6 @@ bool percent_decode(std::string& text, std::size_t start) {
   return true;
 }
 
-bool is_lower_hex(std::string_view text) noexcept {
-  return std::all_of(text.begin(), text.end(),
-                     [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); });
-}
-
-bool all_zero(std::string_view text) noexcept { return text.find_first_not_of('0') == text.npos; }
-
 bool is_port(std::string_view text) noexcept {
   return text.size() <= 5 && text.find_first_not_of("0123456789") == text.npos;
 }
@@ -92,29 +79,6 @@ bool charset_is_utf8(std::string_view content_type) noexcept {
   }
 }
 
-bool is_utf8(std::string_view text) noexcept {
-  std::size_t i = 0;
-  while (i < text.size()) {
-    const auto lead = static_cast<std::uint8_t>(text[i++]);
-    if (lead < 0x80) continue;
-    // Well-formed byte sequences, Unicode 15 table 3-7: only the second byte's range varies.
-    std::size_t more = 1;
-    std::uint8_t low = 0x80;
-    std::uint8_t high = 0xBF;
-    if (lead >= 0xE0) more = lead >= 0xF0 ? 3 : 2;
-    if (lead < 0xC2 || lead > 0xF4 || text.size() - i < more) return false;
-    if (lead == 0xE0) low = 0xA0;
-    if (lead == 0xED) high = 0x9F;
-    if (lead == 0xF0) low = 0x90;
-    if (lead == 0xF4) high = 0x8F;
-    for (; more > 0; --more, low = 0x80, high = 0xBF) {
-      const auto byte = static_cast<std::uint8_t>(text[i++]);
-      if (byte < low || byte > high) return false;
-    }
-  }
-  return true;
-}
-
 bool decode_cloudevents_value(std::string_view value, std::string& out) noexcept {
   const std::size_t start = out.size();
   bool good = true;
@@ -125,24 +89,9 @@ bool decode_cloudevents_value(std::string_view value, std::string& out) noexcept
   }
   good = good && percent_decode(out, start);
   const std::string_view decoded = std::string_view(out).substr(start);
-  if (good && is_utf8(decoded) && !has_controls(decoded)) return true;
+  if (good && utf8_valid(decoded) && !has_controls(decoded)) return true;
   out.resize(start);
   return false;
-}
-
-bool is_traceparent(std::string_view text) noexcept {
-  // 00-<32 hex>-<16 hex>-<2 hex>; a later version may be longer, after another dash.
-  constexpr std::size_t size = 55;
-  if (text.size() < size || text[2] != '-' || text[35] != '-' || text[52] != '-') return false;
-  const std::string_view version = text.substr(0, 2);
-  const std::string_view trace = text.substr(3, 32);
-  const std::string_view parent = text.substr(36, 16);
-  if (!is_lower_hex(version) || !is_lower_hex(trace) || !is_lower_hex(parent) ||
-      !is_lower_hex(text.substr(53, 2)) || version == "ff") {
-    return false;
-  }
-  if (text.size() > size && (version == "00" || text[size] != '-')) return false;
-  return !all_zero(trace) && !all_zero(parent);
 }
 
 std::optional<std::string_view> host_of(std::string_view authority) noexcept {

@@ -21,9 +21,6 @@ namespace tocsin::http {
 /// back. Does not allocate while out's capacity suffices (the result is never longer than `value`).
 [[nodiscard]] bool decode_cloudevents_value(std::string_view value, std::string& out) noexcept;
 
-/// Whether this is a traceparent of W3C Trace Context level 1: version not ff, ids not all zero.
-[[nodiscard]] bool is_traceparent(std::string_view text) noexcept;
-
 /// Host without port of an authority ("[::1]:80" gives "::1"); nothing when malformed.
 [[nodiscard]] std::optional<std::string_view> host_of(std::string_view authority) noexcept;
 /// "host[:port]" of an http(s) origin; nothing for "null" and whatever else it may be.

@@ -6,12 +6,10 @@
 #include <cassert>
 #include <cstring>
 
+#include "base/ascii.hpp"
+
 namespace tocsin::http {
 namespace {
-
-constexpr char lower(char c) noexcept {
-  return c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c;
-}
 
 std::string_view trim_end(std::string_view text) noexcept {
   while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) text.remove_suffix(1);
@@ -69,11 +67,6 @@ std::string_view to_string(ParseError error) noexcept {
       return "memory";
   }
   return "unknown";
-}
-
-bool equals_ignoring_case(std::string_view a, std::string_view b) noexcept {
-  return a.size() == b.size() && std::equal(a.begin(), a.end(), b.begin(),
-                                            [](char x, char y) { return lower(x) == lower(y); });
 }
 
 Header Headers::at(std::size_t index) const noexcept {

@@ -8,7 +8,7 @@
 #include <optional>
 #include <string_view>
 
-#include "protocol/http/buffer.hpp"
+#include "base/byte_buffer.hpp"
 
 namespace tocsin::http {
 
@@ -49,8 +49,6 @@ struct Header {
   std::string_view name;
   std::string_view value;
 };
-
-[[nodiscard]] bool equals_ignoring_case(std::string_view a, std::string_view b) noexcept;
 
 /// The header fields of one message, as offsets into its head.
 class Headers {
@@ -123,7 +121,7 @@ class HeadReader {
 
   HeadKind kind_;
   std::size_t size_max_;
-  GrowBuffer buffer_;
+  ByteBuffer buffer_;
   std::string_view head_;
   bool in_place_ = false;
   std::size_t start_ = 0;    // After an ignored empty line.

@@ -31,7 +31,7 @@ void note(std::string& log, const Request& request) {
 }
 
 std::string run(std::string_view bytes, std::size_t step) {
-  ByteBudget budget(1 << 20);
+  tocsin::ByteBudget budget(1 << 20);
   auto parser = std::make_unique<RequestParser>(
       Limits{.head_size_max = 600, .body_size_max = 300, .chunk_extra_max = 64}, &budget);
   std::string log;

@@ -14,7 +14,7 @@ namespace {
 using namespace tocsin::http;
 
 std::string run(std::string_view bytes, std::size_t step, bool to_head) {
-  ByteBudget budget(1 << 20);
+  tocsin::ByteBudget budget(1 << 20);
   auto parser = std::make_unique<ResponseParser>(
       Limits{.head_size_max = 600, .body_size_max = 300, .chunk_extra_max = 64}, &budget);
   parser->start(to_head);

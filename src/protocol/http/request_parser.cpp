@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <cassert>
 
+#include "base/ascii.hpp"
+
 namespace tocsin::http {
 namespace {
 

@@ -119,7 +119,7 @@ std::string_view DateCache::at(WallTime now) noexcept {
   return {text_.data(), text_.size()};
 }
 
-bool append_head(GrowBuffer& out, const ResponseHead& head) noexcept {
+bool append_head(ByteBuffer& out, const ResponseHead& head) noexcept {
   std::array<char, 512> room;
   Writer writer(room);
   writer << "HTTP/1.1 " << std::uint64_t{head.status} << " " << reason_phrase(head.status)

@@ -8,7 +8,7 @@
 
 #include <tocsin/time.hpp>
 
-#include "protocol/http/buffer.hpp"
+#include "base/byte_buffer.hpp"
 
 namespace tocsin::http {
 
@@ -42,6 +42,6 @@ struct ResponseHead {
 };
 
 /// Appends status line and fields. False when the buffer's budget is used up (nothing appended).
-[[nodiscard]] bool append_head(GrowBuffer& out, const ResponseHead& head) noexcept;
+[[nodiscard]] bool append_head(ByteBuffer& out, const ResponseHead& head) noexcept;
 
 }  // namespace tocsin::http

@@ -1,8 +1,9 @@
 #include "protocol/json/text.hpp"
 
-#include <simdjson.h>
-
 #include <cstring>
+
+#include "base/ascii.hpp"
+#include "protocol/utf8.hpp"
 
 namespace tocsin::json {
 namespace {
@@ -15,16 +16,9 @@ std::uint32_t hex4(std::string_view text) noexcept {
   if (text.size() < 4) return bad_hex;
   std::uint32_t value = 0;
   for (const char c : text.substr(0, 4)) {
-    const auto digit = static_cast<unsigned char>(c);
-    std::uint32_t nibble = 0;
-    if (digit >= '0' && digit <= '9') {
-      nibble = digit - std::uint32_t{'0'};
-    } else if ((digit | 0x20U) >= 'a' && (digit | 0x20U) <= 'f') {
-      nibble = (digit | 0x20U) - std::uint32_t{'a'} + 10;
-    } else {
-      return bad_hex;
-    }
-    value = value << 4U | nibble;
+    const int digit = hex_value(c);
+    if (digit < 0) return bad_hex;
+    value = value << 4U | static_cast<std::uint32_t>(digit);
   }
   return value;
 }
@@ -176,6 +170,13 @@ bool append_escaped(std::string& out, std::string_view text, InvalidUtf8 policy)
   });
 }
 
+void append_string(std::string& out, std::string_view text) {
+  out += '"';
+  // With `replace` escaping cannot fail.
+  [[maybe_unused]] const bool done = append_escaped(out, text, InvalidUtf8::replace);
+  out += '"';
+}
+
 std::optional<std::size_t> write_escaped(std::span<char> out, std::string_view text,
                                          InvalidUtf8 policy) noexcept {
   const bool valid = utf8_valid(text);
@@ -189,28 +190,6 @@ std::optional<std::size_t> write_escaped(std::span<char> out, std::string_view t
   });
   if (!fitted) return std::nullopt;
   return used;
-}
-
-std::size_t utf8_sequence(std::string_view text) noexcept {
-  if (text.empty()) return 0;
-  const auto lead = static_cast<unsigned char>(text[0]);
-  if (lead < 0x80) return 1;
-  const std::size_t size = lead >= 0xF0 ? 4 : lead >= 0xE0 ? 3 : 2;
-  if (lead < 0xC2 || lead > 0xF4 || text.size() < size) return 0;
-  for (std::size_t i = 1; i < size; ++i) {
-    if ((static_cast<unsigned char>(text[i]) & 0xC0U) != 0x80) return 0;
-  }
-  // The second byte's range keeps out overlong forms, surrogates and what lies above U+10FFFF.
-  const auto second = static_cast<unsigned char>(text[1]);
-  if (lead == 0xE0 && second < 0xA0) return 0;
-  if (lead == 0xED && second > 0x9F) return 0;
-  if (lead == 0xF0 && second < 0x90) return 0;
-  if (lead == 0xF4 && second > 0x8F) return 0;
-  return size;
-}
-
-bool utf8_valid(std::string_view text) noexcept {
-  return simdjson::validate_utf8(text.data(), text.size());
 }
 
 }  // namespace tocsin::json

@@ -39,14 +39,11 @@ enum class InvalidUtf8 : std::uint8_t {
 /// text is not UTF-8 and the policy refuses it. One byte becomes six at most.
 [[nodiscard]] bool append_escaped(std::string& out, std::string_view text,
                                   InvalidUtf8 policy = InvalidUtf8::refuse);
-/// The same into a buffer: bytes written, or nothing when it is too small or the policy refuses.
+/// Appends `text` as a JSON string with its quotes; what is not UTF-8 in it is replaced.
+void append_string(std::string& out, std::string_view text);
+/// As append_escaped, into a buffer: bytes written, or nothing when it is too small or the policy
+/// refuses.
 [[nodiscard]] std::optional<std::size_t> write_escaped(
     std::span<char> out, std::string_view text, InvalidUtf8 policy = InvalidUtf8::refuse) noexcept;
-
-/// Length of the valid UTF-8 sequence at the front of `text` (RFC 3629: no overlong forms, no
-/// surrogates, at most U+10FFFF); 0 when there is none.
-[[nodiscard]] std::size_t utf8_sequence(std::string_view text) noexcept;
-/// Whether all of `text` is UTF-8. As fast as the processor allows.
-[[nodiscard]] bool utf8_valid(std::string_view text) noexcept;
 
 }  // namespace tocsin::json

@@ -87,7 +87,7 @@ Result<Publish, Error> parse_publish(const Frame& frame, Version version) noexce
     return Unexpected{Error{ReasonCode::topic_alias_invalid, "topic alias 0"}};
   }
   if (publish.topic.empty() && !alias) return violated("empty topic");
-  if (!utf8_valid(publish.topic)) return malformed("topic is not UTF-8");
+  if (!string_valid(publish.topic)) return malformed("topic is not UTF-8");
   if (has_wildcard(publish.topic)) return malformed("wildcard in a topic name");
   publish.payload = reader.take_rest();
   return publish;
@@ -152,7 +152,7 @@ Result<Subscribe, Error> parse_filters(const Frame& frame, Version version, Prop
     const std::uint8_t options = with_options ? reader.u8() : std::uint8_t{0};
     if (reader.bad()) return malformed("topic filter past the end");
     if (filter.empty()) return malformed("empty topic filter");
-    if (!utf8_valid(filter)) return malformed("topic filter is not UTF-8");
+    if (!string_valid(filter)) return malformed("topic filter is not UTF-8");
     const auto checked = check_options(options, filter, version);
     if (!checked) return Unexpected{checked.error()};
   }

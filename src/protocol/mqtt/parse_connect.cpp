@@ -46,7 +46,7 @@ Result<Will, Error> read_will(Reader& reader, std::uint8_t flags, Version versio
   will.topic = reader.sized();
   will.payload = reader.sized();
   if (reader.bad()) return malformed("will past the end");
-  if (will.topic.empty() || has_wildcard(will.topic) || !utf8_valid(will.topic)) {
+  if (will.topic.empty() || has_wildcard(will.topic) || !string_valid(will.topic)) {
     return malformed("will topic");
   }
   return will;
@@ -56,7 +56,7 @@ Result<Will, Error> read_will(Reader& reader, std::uint8_t flags, Version versio
 Result<void, Error> read_payload(Reader& reader, std::uint8_t flags, Connect& connect) noexcept {
   connect.client_id = reader.sized();
   if (reader.bad()) return malformed("client identifier past the end");
-  if (!utf8_valid(connect.client_id)) return malformed("client identifier is not UTF-8");
+  if (!string_valid(connect.client_id)) return malformed("client identifier is not UTF-8");
   if ((flags & flag_will) != 0) {
     const auto will = read_will(reader, flags, connect.version);
     if (!will) return Unexpected{will.error()};
@@ -64,7 +64,7 @@ Result<void, Error> read_payload(Reader& reader, std::uint8_t flags, Connect& co
   }
   if ((flags & flag_user_name) != 0) {
     connect.user_name = reader.sized();
-    if (!utf8_valid(*connect.user_name)) return malformed("user name is not UTF-8");
+    if (!string_valid(*connect.user_name)) return malformed("user name is not UTF-8");
   }
   if ((flags & flag_password) != 0) connect.password = reader.sized();
   if (reader.bad()) return malformed("credentials past the end");

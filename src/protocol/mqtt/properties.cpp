@@ -120,7 +120,7 @@ const char* value_problem(const Spec& spec, const Value& value) noexcept {
 
 bool text_valid(Kind kind, const Value& value) noexcept {
   if (kind != Kind::text && kind != Kind::topic && kind != Kind::pair) return true;
-  return utf8_valid(value.name) && utf8_valid(value.text);
+  return string_valid(value.name) && string_valid(value.text);
 }
 
 Unexpected<Error> malformed(std::string_view detail) noexcept {

@@ -8,7 +8,7 @@ namespace tocsin::mqtt {
 
 /// Whether `text` is well-formed UTF-8 (no overlong forms, no surrogates, at most U+10FFFF) without
 /// U+0000, which MQTT forbids in its strings.
-[[nodiscard]] bool utf8_valid(std::string_view text) noexcept;
+[[nodiscard]] bool string_valid(std::string_view text) noexcept;
 
 /// Whether `topic` holds "+" or "#", which a topic name must not (section 3.3.2.1).
 [[nodiscard]] bool has_wildcard(std::string_view topic) noexcept;

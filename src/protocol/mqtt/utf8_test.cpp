@@ -12,13 +12,13 @@ TEST(MqttUtf8, ValidAndInvalid) {
   for (const std::string& good :
        {""s, "plain ascii, longer than a word"s, "gr\xc3\xbc\xc3\x9f"s, "\xe2\x82\xac"s,
         "\xf0\x9f\x94\x94"s, "\xed\x9f\xbf"s, "\xee\x80\x80"s, "\xf4\x8f\xbf\xbf"s}) {
-    EXPECT_TRUE(utf8_valid(good)) << good;
+    EXPECT_TRUE(string_valid(good)) << good;
   }
   for (const std::string& bad :
        {"\0"s, "1234567\0"s, "12345678\0"s, "\x80"s, "\xc3"s, "\xc1\xbf"s, "\xe0\x9f\xbf"s,
         "\xed\xa0\x80"s, "\xf0\x8f\xbf\xbf"s, "\xf4\x90\x80\x80"s, "\xf5\x80\x80\x80"s, "\xe2\x82"s,
         "12345678\xff"s}) {
-    EXPECT_FALSE(utf8_valid(bad));
+    EXPECT_FALSE(string_valid(bad));
   }
 }
 

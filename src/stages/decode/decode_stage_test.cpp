@@ -133,6 +133,27 @@ TEST_F(DecodeTest, CloudEventsStructuredAlsoOnTheApi) {
   EXPECT_EQ(record.header().producer_time_us, 482'199'650'520'000);
 }
 
+TEST(EventDraft, TakesOnlyAWellFormedTraceparent) {
+  EventDraft draft;
+  const auto kept = [&](std::string_view text) {
+    draft.reset();
+    draft.set_traceparent(text);
+    return draft.get(AttributeTag::traceparent);
+  };
+  const std::string good = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+  for (const std::string& taken : {good, "01" + good.substr(2) + "-x"}) {
+    EXPECT_EQ(kept(taken), taken);
+  }
+  for (const std::string& ignored :
+       {good + "-x", "ff" + good.substr(2), good.substr(1), good.substr(0, 54), std::string("00-x"),
+        "01" + good.substr(2) + "x", "01" + good.substr(2) + "-\n",
+        std::string("00-00000000000000000000000000000000-00f067aa0ba902b7-01"),
+        std::string("00-4bf92f3577b34da6a3ce929d0e0e4736-0000000000000000-01"),
+        std::string("00-4BF92F3577B34DA6A3CE929D0E0E4736-00f067aa0ba902b7-01")}) {
+    EXPECT_EQ(kept(ignored), "") << ignored;
+  }
+}
+
 TEST_F(DecodeTest, CloudEventsDataForms) {
   ASSERT_TRUE(add(Envelope::cloudevents, event(R"(,"data_base64":"AAEC\/w==")")).has_value());
   EXPECT_EQ(last().payload(), std::string_view("\x00\x01\x02\xFF", 4));

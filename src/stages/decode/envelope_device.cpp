@@ -1,5 +1,4 @@
-#include <algorithm>
-
+#include "base/ascii.hpp"
 #include "flow/hub.hpp"
 #include "stages/decode/envelope.hpp"
 
@@ -39,9 +38,7 @@ bool is_json_media_type(std::string_view content_type) noexcept {
   while (!type.empty() && (type.back() == ' ' || type.back() == '\t')) type.remove_suffix(1);
   const auto ends_with = [&](std::string_view lower_case) {
     return type.size() >= lower_case.size() &&
-           std::equal(
-               lower_case.begin(), lower_case.end(), type.end() - lower_case.size(),
-               [](char a, char b) { return a == b || (b >= 'A' && b <= 'Z' && a == (b | 0x20)); });
+           equals_ignoring_case(type.substr(type.size() - lower_case.size()), lower_case);
   };
   return type.empty() || ends_with("/json") || ends_with("+json");
 }

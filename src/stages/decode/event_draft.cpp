@@ -5,19 +5,14 @@
 #include <span>
 #include <utility>
 
+#include "base/ascii.hpp"
 #include "protocol/json/text.hpp"
+#include "protocol/utf8.hpp"
 
 namespace tocsin::decode {
 namespace {
 
 using flow::Refusal;
-
-char lower(char c) noexcept { return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c; }
-
-bool equals_ignoring_case(std::string_view text, std::string_view lower_case) noexcept {
-  return std::equal(text.begin(), text.end(), lower_case.begin(), lower_case.end(),
-                    [](char a, char b) { return lower(a) == b; });
-}
 
 template <class T, std::size_t n>
 std::optional<T> look_up(const std::array<std::pair<std::string_view, T>, n>& table,
@@ -36,7 +31,7 @@ bool is_plain_text(std::string_view text) noexcept {
     if (byte < 0x20 || byte == 0x7F) return false;
     ascii &= byte < 0x80;
   }
-  return ascii || json::utf8_valid(text);
+  return ascii || utf8_valid(text);
 }
 
 Check check_text(std::string_view text, std::string_view pointer) noexcept {
@@ -56,6 +51,21 @@ bool all_lower_hex(std::string_view text) noexcept {
 }
 
 bool all_zero(std::string_view text) noexcept { return text.find_first_not_of('0') == text.npos; }
+
+// Version 00 or later with nonzero ids: https://www.w3.org/TR/trace-context/ section 3.2.
+bool traceparent_valid(std::string_view text) noexcept {
+  constexpr std::size_t version0_size = 55;
+  if (text.size() < version0_size || text[2] != '-' || text[35] != '-' || text[52] != '-') {
+    return false;
+  }
+  const std::string_view version = text.substr(0, 2);
+  const std::string_view trace_id = text.substr(3, 32);
+  const std::string_view parent_id = text.substr(36, 16);
+  if (version == "ff" || (version == "00" && text.size() != version0_size)) return false;
+  if (text.size() > version0_size && text[version0_size] != '-') return false;
+  return all_lower_hex(version) && all_lower_hex(trace_id) && all_lower_hex(parent_id) &&
+         all_lower_hex(text.substr(53, 2)) && !all_zero(trace_id) && !all_zero(parent_id);
+}
 
 class FieldWriter {
  public:
@@ -112,20 +122,6 @@ std::optional<Severity> parse_severity(std::string_view text) noexcept {
        {"emergency", Severity::critical},
        {"informational", Severity::info}}};
   return look_up(names, text);
-}
-
-bool traceparent_valid(std::string_view text) noexcept {
-  constexpr std::size_t version0_size = 55;
-  if (text.size() < version0_size || text[2] != '-' || text[35] != '-' || text[52] != '-') {
-    return false;
-  }
-  const std::string_view version = text.substr(0, 2);
-  const std::string_view trace_id = text.substr(3, 32);
-  const std::string_view parent_id = text.substr(36, 16);
-  if (version == "ff" || (version == "00" && text.size() != version0_size)) return false;
-  if (text.size() > version0_size && text[version0_size] != '-') return false;
-  return all_lower_hex(version) && all_lower_hex(trace_id) && all_lower_hex(parent_id) &&
-         all_lower_hex(text.substr(53, 2)) && !all_zero(trace_id) && !all_zero(parent_id);
 }
 
 void EventDraft::reset() noexcept {

@@ -91,7 +91,5 @@ class EventDraft {
 
 [[nodiscard]] std::optional<Priority> parse_priority(std::string_view text) noexcept;
 [[nodiscard]] std::optional<Severity> parse_severity(std::string_view text) noexcept;
-/// Version 00 or later with nonzero ids: https://www.w3.org/TR/trace-context/ section 3.2.
-[[nodiscard]] bool traceparent_valid(std::string_view text) noexcept;
 
 }  // namespace tocsin::decode

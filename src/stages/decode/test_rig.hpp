@@ -1,7 +1,6 @@
 #pragma once
 // A reactor without sockets, for decode's tests, fuzz target and benchmark.
 
-#include <algorithm>
 #include <cstddef>
 #include <memory>
 #include <string>
@@ -10,62 +9,9 @@
 
 #include "flow/loop.hpp"
 #include "stages/decode/decode_stage.hpp"
+#include "tests/support/still_io.hpp"
 
 namespace tocsin::decode::test {
-
-/// Clocks that a test sets; nothing else works.
-class StillIo final : public io::Io {
- public:
-  MonoTime mono = from_us<MonoTime>(5'000'000);
-  WallTime wall = from_us<WallTime>(1'700'000'000'000'000);
-  bool trusted = true;
-
-  Result<io::ListenerId, io::Errno> listen(const io::Endpoint&, bool, io::AcceptHandler&) override {
-    return Unexpected{1};
-  }
-  io::Endpoint local_endpoint(io::ListenerId) const override { return {}; }
-  void close_listener(io::ListenerId) override {}
-  Result<io::StreamId, io::Errno> connect(const io::Endpoint&, io::StreamHandler&) override {
-    return Unexpected{1};
-  }
-  void receive_start(io::StreamId) override {}
-  void receive_stop(io::StreamId) override {}
-  void send(io::StreamId, std::span<const std::byte>) override {}
-  void close(io::StreamId) override {}
-  void write(io::FileId, std::span<const std::byte>, std::uint64_t, io::FileHandler&) override {}
-  void write_and_sync(io::FileId, std::span<const std::byte>, std::uint64_t,
-                      io::FileHandler&) override {}
-  Result<io::FileId, io::Errno> open(const std::string&, io::OpenMode) override {
-    return Unexpected{1};
-  }
-  void close_file(io::FileId) override {}
-  Result<std::size_t, io::Errno> read(io::FileId, std::span<std::byte>, std::uint64_t) override {
-    return Unexpected{1};
-  }
-  Result<std::uint64_t, io::Errno> size(io::FileId) override { return Unexpected{1}; }
-  Result<void, io::Errno> truncate(io::FileId, std::uint64_t) override { return Unexpected{1}; }
-  Result<void, io::Errno> sync(io::FileId) override { return Unexpected{1}; }
-  Result<void, io::Errno> make_directories(const std::string&) override { return Unexpected{1}; }
-  Result<void, io::Errno> sync_directory(const std::string&) override { return Unexpected{1}; }
-  Result<std::vector<std::string>, io::Errno> list(const std::string&) override {
-    return Unexpected{1};
-  }
-  Result<void, io::Errno> rename(const std::string&, const std::string&) override {
-    return Unexpected{1};
-  }
-  Result<void, io::Errno> remove(const std::string&) override { return Unexpected{1}; }
-  Result<void, io::Errno> lock(const std::string&) override { return Unexpected{1}; }
-  MonoTime now() const noexcept override { return mono; }
-  WallTime wall_now() const noexcept override { return wall; }
-  bool wall_trusted() const noexcept override { return trusted; }
-  BootId boot_id() const noexcept override { return {}; }
-  void random(std::span<std::byte> into) noexcept override {
-    std::fill(into.begin(), into.end(), std::byte{42});
-  }
-  void poll(MonoTime) override {}
-  void wake() noexcept override {}
-  io::Backend backend() const noexcept override { return io::Backend::sim; }
-};
 
 /// Collects sealed batches, in order.
 class Collector final : public flow::BatchSink {
@@ -112,7 +58,7 @@ struct Rig {
         {.to = &stage.batches(), .kind = flow::message_batch_committed, .arg = 0, .object = batch});
   }
 
-  StillIo io;
+  testing::StillIo io;
   flow::Loop loop{io, "test"};
   flow::BatchPool pool;
   Collector sink;

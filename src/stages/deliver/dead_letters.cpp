@@ -7,7 +7,7 @@
 #include <fmt/format.h>
 
 #include "base/uuid.hpp"
-#include "flow/json_text.hpp"
+#include "protocol/json/text.hpp"
 
 namespace tocsin::deliver {
 namespace {
@@ -16,7 +16,7 @@ void append_text(std::string& line, std::string_view key, std::string_view value
   line += ",\"";
   line += key;
   line += "\":";
-  flow::append_json_string(line, value);
+  json::append_string(line, value);
 }
 
 std::string make_line(const flow::Notification& n, DeliveryError reason, std::string_view detail,

@@ -331,7 +331,7 @@ TEST(Journal, AcknowledgedEventsSurviveAPowerCutAtEveryOperation) {
   const FaultRun clean = run_with(clean_disk, {});
   for (const auto leftover : {test::Leftover::none, test::Leftover::all, test::Leftover::odd}) {
     for (std::uint64_t at = 0; at < clean.operations; ++at) {
-      SCOPED_TRACE(testing::Message() << "operation " << at << " leftover " << int(leftover));
+      SCOPED_TRACE(::testing::Message() << "operation " << at << " leftover " << int(leftover));
       Disk disk;
       const FaultRun run = run_with(disk, {.stop_at = at});
       disk.power_cut(leftover);

@@ -12,6 +12,7 @@
 #include "flow/batch.hpp"
 #include "stages/journal/journal_stage.hpp"
 #include "tests/sim/test_disk.hpp"
+#include "tests/support/bury.hpp"
 
 namespace tocsin::journal::test {
 
@@ -102,11 +103,9 @@ struct Rig {
                                                     .workers = {{&loop, &worker, kind_match}}},
                                              make_null_log());
   }
-  // A journal that died with its power is not taken down in order, because its operations never
-  // complete. It stays reachable, so that a leak checker does not mind.
+  // A journal that died with its power is not taken down in order.
   ~Rig() {
-    static std::vector<JournalStage*> dead;
-    if (!io.idle() || io.dead() || !journal->drained()) dead.push_back(journal.release());
+    if (!io.idle() || io.dead() || !journal->drained()) tocsin::test::bury(std::move(journal));
   }
 
   Result<RecoveryReport, std::string> start() {

@@ -7,7 +7,7 @@
 
 #include <tocsin/limits.hpp>
 
-#include "protocol/json/text.hpp"
+#include "protocol/utf8.hpp"
 #include "stages/match/match_test_support.hpp"
 #include "stages/render/bounded_text.hpp"
 #include "stages/render/renderer.hpp"
@@ -200,7 +200,7 @@ TEST_F(RendererTest, BinaryPayloadBecomesText) {
   render("{{a}}", "[{{payload}}]", std::string_view("\xFFok\xC3", 4), true);
   EXPECT_EQ(subject_, "");
   EXPECT_EQ(body_, "[\xEF\xBF\xBDok\xEF\xBF\xBD]");
-  EXPECT_TRUE(json::utf8_valid(body_));
+  EXPECT_TRUE(utf8_valid(body_));
 }
 
 TEST_F(RendererTest, ErrorsNameRuleAndPart) {

@@ -6,7 +6,7 @@
 
 #include <fmt/format.h>
 
-#include "protocol/json/text.hpp"
+#include "protocol/utf8.hpp"
 
 namespace tocsin::render {
 namespace {
@@ -107,7 +107,7 @@ Result<Template, std::string> Template::compile(std::string_view text) {
     return Unexpected{fmt::format("a template of {} bytes is over the {} allowed", text.size(),
                                   template_size_max)};
   }
-  if (!json::utf8_valid(text)) return Unexpected{std::string("a template must be UTF-8")};
+  if (!utf8_valid(text)) return Unexpected{std::string("a template must be UTF-8")};
   Template result;
   QuoteState quotes;
   for (std::size_t at = 0; at < text.size();) {

@@ -5,7 +5,7 @@
 #include <string>
 #include <string_view>
 
-#include "protocol/json/text.hpp"
+#include "protocol/utf8.hpp"
 #include "stages/match/match_test_support.hpp"
 #include "stages/render/renderer.hpp"
 
@@ -27,7 +27,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     for (const std::size_t size_max : {std::size_t{16}, std::size_t{1} << 20U}) {
       std::string out;
       const bool was_cut = render::render_template(*text, escape, values, size_max, out);
-      if (out.size() > size_max || !json::utf8_valid(out)) std::abort();
+      if (out.size() > size_max || !utf8_valid(out)) std::abort();
       if (was_cut || escape != render::Escape::json) continue;
       // The same template where every variable is missing decides whether it is JSON at all.
       std::string plain;

@@ -5,6 +5,7 @@
 #include <span>
 
 #include "protocol/json/text.hpp"
+#include "protocol/utf8.hpp"
 
 namespace tocsin::render {
 namespace {
@@ -73,11 +74,11 @@ void Writer::characters(std::string_view text) {
 void Writer::text(std::string_view text, bool quoted) {
   const bool bare = escape_ == Escape::json && !quoted;
   if (bare) out_.whole("\"");
-  if (json::utf8_valid(text)) {
+  if (utf8_valid(text)) {
     characters(text);
   } else {
     while (!text.empty() && !out_.full()) {
-      const std::size_t size = json::utf8_sequence(text);
+      const std::size_t size = utf8_sequence(text);
       characters(size == 0 ? replacement_character : text.substr(0, size));
       text.remove_prefix(size == 0 ? 1 : size);
     }

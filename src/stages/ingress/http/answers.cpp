@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/uuid.hpp"
+#include "protocol/json/text.hpp"
 
 namespace tocsin::ingress {
 namespace {
@@ -83,7 +84,7 @@ Answer AnswerComposer::take_one(const flow::RawEvent& event, const flow::AckToke
   start_text();
   text_ += '{';
   text_ += triggered;
-  append_json_string(text_, outcome->type);
+  json::append_string(text_, outcome->type);
   if (event.envelope == flow::Envelope::api && !outcome->data.empty()) {
     text_ += ",\"payload\":";
     text_ += outcome->data;

@@ -149,7 +149,7 @@ void HttpConnection::reclaim() noexcept {
 void HttpConnection::on_data(std::span<const std::byte> bytes) noexcept {
   server_.metrics_.received_bytes.add(bytes.size());
   if (life_ != Life::open) return;
-  const http::ByteBudget& budget = server_.budget_;
+  const ByteBudget& budget = server_.budget_;
   if (budget.max() - budget.used() < 2 * bytes.size()) server_.reclaim();
   advance({reinterpret_cast<const char*>(bytes.data()), bytes.size()});
 }
@@ -163,7 +163,7 @@ void HttpConnection::advance(std::string_view bytes) noexcept {
     refuse(http::ParseError::memory);
   } else {
     const std::size_t taken = process(backlog_.view());
-    if (life_ == Life::open) backlog_.erase_front(taken);
+    if (life_ == Life::open) backlog_.consume(taken);
   }
   if (life_ != Life::open) backlog_.clear();
   after_events();
@@ -306,7 +306,7 @@ void HttpConnection::put(const Answer& answer, HttpRoute route, http::Persistenc
 }
 
 bool HttpConnection::write(const Answer& answer, http::Persistence persistence, bool head_only,
-                           http::GrowBuffer& out) noexcept {
+                           ByteBuffer& out) noexcept {
   const http::ResponseHead head{.status = answer.status,
                                 .content_type = answer.content_type,
                                 .content_length = answer.body.size(),
@@ -322,8 +322,7 @@ bool HttpConnection::write(const Answer& answer, http::Persistence persistence, 
 
 bool HttpConnection::substitute(std::string_view response, AnswerKind kind,
                                 http::Persistence persistence,
-                                std::span<const std::uint32_t> failed,
-                                http::GrowBuffer& out) noexcept {
+                                std::span<const std::uint32_t> failed, ByteBuffer& out) noexcept {
   return write(server_.composer_.not_stored(response, kind, failed), persistence, false, out);
 }
 

@@ -80,9 +80,9 @@ class HttpConnection final : public io::StreamHandler,
   [[nodiscard]] bool substitute(std::string_view response, AnswerKind kind,
                                 http::Persistence persistence,
                                 std::span<const std::uint32_t> failed,
-                                http::GrowBuffer& out) noexcept override;
+                                ByteBuffer& out) noexcept override;
   [[nodiscard]] bool write(const Answer& answer, http::Persistence persistence, bool head_only,
-                           http::GrowBuffer& out) noexcept;
+                           ByteBuffer& out) noexcept;
 
   HttpServer& server_;
   std::uint32_t slot_;
@@ -99,9 +99,9 @@ class HttpConnection final : public io::StreamHandler,
   bool held_ = false;       // A complete request waits in the parser for capacity.
   bool continued_ = false;  // "100 Continue" was sent for the request that is coming in.
   http::RequestParser parser_;
-  http::GrowBuffer backlog_;  // Bytes that arrived while nothing may be processed.
+  ByteBuffer backlog_;  // Bytes that arrived while nothing may be processed.
   ResponseQueue queue_;
-  http::GrowBuffer sending_;
+  ByteBuffer sending_;
 };
 
 }  // namespace tocsin::ingress

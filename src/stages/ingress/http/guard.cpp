@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/ascii.hpp"
 #include "protocol/http/fields.hpp"
 
 namespace tocsin::ingress {
@@ -24,7 +25,7 @@ GuardVerdict RequestGuard::check(const http::Request& request,
   const auto origin = request.header("origin");
   if (!origin) return GuardVerdict::allowed;
   const auto authority = http::authority_of_origin(*origin);
-  if (!authority || !http::equals_ignoring_case(*authority, request.authority)) {
+  if (!authority || !equals_ignoring_case(*authority, request.authority)) {
     return GuardVerdict::foreign_origin;
   }
   return GuardVerdict::allowed;
@@ -35,11 +36,10 @@ GuardVerdict RequestGuard::check(const http::Request& request,
 bool RequestGuard::host_is_ours(std::string_view authority) const noexcept {
   const auto host = http::host_of(authority);
   if (!host) return false;
-  if (http::equals_ignoring_case(*host, "localhost")) return true;
+  if (equals_ignoring_case(*host, "localhost")) return true;
   if (const auto address = io::parse_address(*host, 0)) return address->is_loopback();
-  return std::any_of(host_names_.begin(), host_names_.end(), [&](const std::string& name) {
-    return http::equals_ignoring_case(name, *host);
-  });
+  return std::any_of(host_names_.begin(), host_names_.end(),
+                     [&](const std::string& name) { return equals_ignoring_case(name, *host); });
 }
 
 }  // namespace tocsin::ingress

@@ -4,6 +4,8 @@
 
 #include <iterator>
 
+#include "protocol/json/text.hpp"
+
 namespace tocsin::ingress {
 namespace {
 
@@ -65,38 +67,20 @@ Problem problem_of(const flow::Rejection& rejection) noexcept {
 void append_problem(std::string& out, const Problem& problem) {
   fmt::format_to(std::back_inserter(out),
                  "{{\"type\":\"urn:tocsin:problem:{}\",\"title\":", problem.name);
-  append_json_string(out, problem.title);
+  json::append_string(out, problem.title);
   fmt::format_to(std::back_inserter(out), ",\"status\":{}", problem.status);
   if (!problem.detail.empty()) {
     out += ",\"detail\":";
-    append_json_string(out, problem.detail);
+    json::append_string(out, problem.detail);
   }
   if (!problem.pointer.empty()) {
     out += ",\"errors\":[{\"pointer\":";
-    append_json_string(out, problem.pointer);
+    json::append_string(out, problem.pointer);
     out += ",\"detail\":";
-    append_json_string(out, problem.detail.empty() ? problem.title : problem.detail);
+    json::append_string(out, problem.detail.empty() ? problem.title : problem.detail);
     out += "}]";
   }
   out += '}';
-}
-
-void append_json_string(std::string& out, std::string_view text) {
-  static constexpr std::string_view hex = "0123456789abcdef";
-  out += '"';
-  for (const char c : text) {
-    if (c == '"' || c == '\\') {
-      out += '\\';
-      out += c;
-    } else if (static_cast<unsigned char>(c) < 0x20) {
-      out += "\\u00";
-      out += hex[static_cast<unsigned char>(c) >> 4U];
-      out += hex[static_cast<unsigned char>(c) & 15U];
-    } else {
-      out += c;
-    }
-  }
-  out += '"';
 }
 
 }  // namespace tocsin::ingress

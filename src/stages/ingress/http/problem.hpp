@@ -26,7 +26,5 @@ struct Problem {
 
 /// Appends the problem as one line of JSON.
 void append_problem(std::string& out, const Problem& problem);
-/// Appends text as a JSON string with its quotes. `text` is valid UTF-8.
-void append_json_string(std::string& out, std::string_view text);
 
 }  // namespace tocsin::ingress

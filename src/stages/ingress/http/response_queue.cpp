@@ -5,7 +5,7 @@
 
 namespace tocsin::ingress {
 
-ResponseQueue::ResponseQueue(std::uint32_t capacity, http::ByteBudget& budget)
+ResponseQueue::ResponseQueue(std::uint32_t capacity, ByteBudget& budget)
     : entries_(std::bit_ceil(capacity)), text_(&budget) {
   assert(capacity > 0);
 }
@@ -66,7 +66,7 @@ bool ResponseQueue::front_ready() const noexcept {
   return !entry.composing && entry.outstanding == 0;
 }
 
-bool ResponseQueue::take_ready(http::GrowBuffer& out, Substitute& substitute) noexcept {
+bool ResponseQueue::take_ready(ByteBuffer& out, Substitute& substitute) noexcept {
   std::size_t good = 0;
   while (front_ready()) {
     const Entry& entry = at(front_);
@@ -82,18 +82,18 @@ bool ResponseQueue::take_ready(http::GrowBuffer& out, Substitute& substitute) no
   return move(good, out);
 }
 
-bool ResponseQueue::move(std::size_t size, http::GrowBuffer& out) noexcept {
+bool ResponseQueue::move(std::size_t size, ByteBuffer& out) noexcept {
   if (size == 0) return true;
   if (size == text_.size() && out.empty()) {
     text_.swap(out);
     return true;
   }
   if (!out.append(text_.view().substr(0, size))) return false;
-  text_.erase_front(size);
+  text_.consume(size);
   return true;
 }
 
-bool ResponseQueue::move_failed(const Entry& entry, http::GrowBuffer& out,
+bool ResponseQueue::move_failed(const Entry& entry, ByteBuffer& out,
                                 Substitute& substitute) noexcept {
   std::vector<std::uint32_t> failed;
   std::erase_if(failures_, [&](const Failure& failure) {
@@ -105,7 +105,7 @@ bool ResponseQueue::move_failed(const Entry& entry, http::GrowBuffer& out,
                              failed, out)) {
     return false;
   }
-  text_.erase_front(entry.size);
+  text_.consume(entry.size);
   return true;
 }
 

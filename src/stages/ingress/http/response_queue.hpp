@@ -8,7 +8,7 @@
 #include <string_view>
 #include <vector>
 
-#include "protocol/http/buffer.hpp"
+#include "base/byte_buffer.hpp"
 #include "protocol/http/serializer.hpp"
 
 namespace tocsin::ingress {
@@ -23,7 +23,7 @@ class ResponseQueue {
  public:
   /// At most `capacity`, rounded up to a power of two, responses wait. `budget` is charged for
   /// their bytes.
-  ResponseQueue(std::uint32_t capacity, http::ByteBudget& budget);
+  ResponseQueue(std::uint32_t capacity, ByteBudget& budget);
 
   [[nodiscard]] bool full() const noexcept { return count_ == entries_.size(); }
   [[nodiscard]] bool empty() const noexcept { return count_ == 0; }
@@ -37,7 +37,7 @@ class ResponseQueue {
   void expect_no_ack() noexcept;
   void unexpect_ack() noexcept;
   /// Its bytes: appended here.
-  [[nodiscard]] http::GrowBuffer& text() noexcept { return text_; }
+  [[nodiscard]] ByteBuffer& text() noexcept { return text_; }
   /// Ends composing. `persistence` is what a substitute would say.
   void end(AnswerKind kind, http::Persistence persistence) noexcept;
 
@@ -52,13 +52,13 @@ class ResponseQueue {
     /// `failed`: indexes of the events, in any order. False when out of memory.
     virtual bool substitute(std::string_view response, AnswerKind kind,
                             http::Persistence persistence, std::span<const std::uint32_t> failed,
-                            http::GrowBuffer& out) noexcept = 0;
+                            ByteBuffer& out) noexcept = 0;
 
    protected:
     ~Substitute() = default;
   };
   /// Moves every response that may leave to `out`. False when out of memory: close.
-  [[nodiscard]] bool take_ready(http::GrowBuffer& out, Substitute& substitute) noexcept;
+  [[nodiscard]] bool take_ready(ByteBuffer& out, Substitute& substitute) noexcept;
 
   void clear() noexcept;
   /// Gives memory back; only when empty.
@@ -79,15 +79,15 @@ class ResponseQueue {
     std::uint32_t index;
   };
   [[nodiscard]] Entry& at(std::uint32_t ordinal) noexcept;
-  [[nodiscard]] bool move(std::size_t size, http::GrowBuffer& out) noexcept;
-  [[nodiscard]] bool move_failed(const Entry& entry, http::GrowBuffer& out,
+  [[nodiscard]] bool move(std::size_t size, ByteBuffer& out) noexcept;
+  [[nodiscard]] bool move_failed(const Entry& entry, ByteBuffer& out,
                                  Substitute& substitute) noexcept;
 
   std::vector<Entry> entries_;  // Ring; a power of two, so that ordinals may wrap around.
   std::uint32_t front_ = 0;     // Ordinal of the oldest.
   std::uint32_t count_ = 0;
   std::size_t composed_ = 0;  // Where the response being composed begins.
-  http::GrowBuffer text_;
+  ByteBuffer text_;
   std::vector<Failure> failures_;  // Failed commits are rare: empty nearly always.
 };
 

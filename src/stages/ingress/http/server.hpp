@@ -53,7 +53,7 @@ class HttpServer final : public flow::AckSink,
   MonoTime on_tick(MonoTime now) noexcept override;
   void describe(MetricSink& sink) const override { metrics_.describe(sink); }
   [[nodiscard]] const HttpMetrics& metrics() const noexcept { return metrics_; }
-  [[nodiscard]] const http::ByteBudget& budget() const noexcept { return budget_; }
+  [[nodiscard]] const ByteBudget& budget() const noexcept { return budget_; }
 
  private:
   friend class HttpConnection;
@@ -88,7 +88,7 @@ class HttpServer final : public flow::AckSink,
   Log log_;
   HttpRouter& router_;
   HttpMetrics metrics_;
-  http::ByteBudget budget_;
+  ByteBudget budget_;
   RequestGuard guard_;
   AnswerComposer composer_;
   HttpReply reply_;

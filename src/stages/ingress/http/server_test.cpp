@@ -175,7 +175,7 @@ TEST_F(HttpServerTest, PassesLevelAndTrace) {
   ask(post("/api/events", "{}", "Tocsin-Ack: Accepted\r\ntraceparent: " + trace + "\r\n"));
   EXPECT_EQ(intake_.events[0].level, Level::accepted);
   EXPECT_EQ(intake_.events[0].traceparent, trace);
-  ask(post("/api/events", "{}", "tocsin-ack: stored\r\ntraceparent: 00-x\r\n"));
+  ask(post("/api/events", "{}", "tocsin-ack: stored\r\n"));
   EXPECT_EQ(intake_.events[1].level, Level::stored);
   EXPECT_EQ(intake_.events[1].traceparent, "");
   EXPECT_THAT(ask(post("/api/events", "{}", "Tocsin-Ack: now\r\n")), StartsWith("HTTP/1.1 400 "));
@@ -434,7 +434,7 @@ TEST_F(HttpServerTest, DrainAnswersWhatIsInFlight) {
   const std::string request = post("/api/events", "{}");
   test::FakeIo::deliver(half, std::string_view(request).substr(0, 30));
   server_->drain();
-  EXPECT_FALSE(io_.listening);
+  EXPECT_EQ(io_.acceptor, nullptr);
   turns();
   EXPECT_TRUE(idle.closed);
   EXPECT_FALSE(busy.closed);

@@ -1,10 +1,7 @@
 #pragma once
-// For tests: an Io with nothing but streams and a clock that the test moves, and an Intake that
-// records what it is given. Client side and completions are under the test's control.
+// For tests: the streams of ingress, an Intake that records what it is given, and a router.
 
-#include <cstring>
 #include <map>
-#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
@@ -12,118 +9,15 @@
 
 #include "flow/intake.hpp"
 #include "flow/loop.hpp"
-#include "io/io.hpp"
+#include "stages/ingress/fake_streams.hpp"
 #include "stages/ingress/http/router.hpp"
 
 namespace tocsin::ingress::test {
 
-class FakeIo final : public io::Io {
+/// Without a clock that can be believed: answers carry no Date.
+class FakeIo final : public FakeStreams {
  public:
-  struct Stream {
-    io::StreamHandler* handler = nullptr;
-    std::string sent;
-    std::span<const std::byte> sending;
-    bool receiving = false;
-    bool closing = false;
-    bool closed = false;
-    bool stuck = false;  ///< Sends do not complete.
-    std::uint32_t sends = 0;
-  };
-
-  // --- the test's side
-  // -----------------------------------------------------------------------------
-  Stream& connect_client() {
-    streams.push_back(std::make_unique<Stream>());
-    const io::StreamId id{.slot = static_cast<std::uint32_t>(streams.size() - 1), .generation = 1};
-    Stream& stream = *streams.back();
-    stream.handler = acceptor->on_accept(id, {});
-    if (stream.handler == nullptr) stream.closed = true;
-    return stream;
-  }
-  /// Bytes that the kernel had already handed over arrive even when receiving was stopped.
-  static void deliver(Stream& stream, std::string_view bytes) {
-    std::string padded(bytes);
-    padded.append(64, '?');
-    stream.handler->on_data(std::as_bytes(std::span(padded)).first(bytes.size()));
-    std::fill(padded.begin(), padded.end(), '#');
-  }
-
-  std::vector<std::unique_ptr<Stream>> streams;
-  io::AcceptHandler* acceptor = nullptr;
-  io::Endpoint endpoint;
-  MonoTime time{std::chrono::seconds(1000)};
-  bool listening = false;
-
-  // --- Io
-  // ------------------------------------------------------------------------------------------
-  Result<io::ListenerId, io::Errno> listen(const io::Endpoint& where, bool,
-                                           io::AcceptHandler& handler) override {
-    acceptor = &handler;
-    endpoint = where;
-    listening = true;
-    return io::ListenerId{.slot = 0};
-  }
-  io::Endpoint local_endpoint(io::ListenerId) const override { return endpoint; }
-  void close_listener(io::ListenerId) override { listening = false; }
-  Result<io::StreamId, io::Errno> connect(const io::Endpoint&, io::StreamHandler&) override {
-    return Unexpected{ENOSYS};
-  }
-  void receive_start(io::StreamId id) override { streams[id.slot]->receiving = true; }
-  void receive_stop(io::StreamId id) override { streams[id.slot]->receiving = false; }
-  void send(io::StreamId id, std::span<const std::byte> bytes) override {
-    Stream& stream = *streams[id.slot];
-    if (!stream.sending.empty()) std::abort();
-    stream.sending = bytes;
-    ++stream.sends;
-  }
-  void close(io::StreamId id) override { streams[id.slot]->closing = true; }
-  void poll(MonoTime) override {
-    for (std::size_t i = 0; i < streams.size(); ++i) {
-      Stream& stream = *streams[i];
-      if (!stream.closing && !stream.stuck && !stream.sending.empty()) {
-        stream.sent.append(reinterpret_cast<const char*>(stream.sending.data()),
-                           stream.sending.size());
-        stream.sending = {};
-        stream.handler->on_sent(0);
-      }
-      if (stream.closing && !stream.closed) {
-        stream.closed = true;
-        stream.handler->on_closed();
-      }
-    }
-  }
-  MonoTime now() const noexcept override { return time; }
-  WallTime wall_now() const noexcept override { return WallTime{std::chrono::seconds(784111777)}; }
-  bool wall_trusted() const noexcept override { return false; }
-  BootId boot_id() const noexcept override { return {}; }
-  void random(std::span<std::byte> into) noexcept override {
-    std::memset(into.data(), 1, into.size());
-  }
-  void wake() noexcept override {}
-  io::Backend backend() const noexcept override { return io::Backend::sim; }
-
-  // Files are not part of this world.
-  void write(io::FileId, std::span<const std::byte>, std::uint64_t, io::FileHandler&) override {}
-  void write_and_sync(io::FileId, std::span<const std::byte>, std::uint64_t,
-                      io::FileHandler&) override {}
-  Result<io::FileId, io::Errno> open(const std::string&, io::OpenMode) override {
-    return Unexpected{ENOSYS};
-  }
-  void close_file(io::FileId) override {}
-  Result<std::size_t, io::Errno> read(io::FileId, std::span<std::byte>, std::uint64_t) override {
-    return Unexpected{ENOSYS};
-  }
-  Result<std::uint64_t, io::Errno> size(io::FileId) override { return Unexpected{ENOSYS}; }
-  Result<void, io::Errno> truncate(io::FileId, std::uint64_t) override { return {}; }
-  Result<void, io::Errno> sync(io::FileId) override { return {}; }
-  Result<void, io::Errno> make_directories(const std::string&) override { return {}; }
-  Result<void, io::Errno> sync_directory(const std::string&) override { return {}; }
-  Result<std::vector<std::string>, io::Errno> list(const std::string&) override {
-    return Unexpected{ENOSYS};
-  }
-  Result<void, io::Errno> rename(const std::string&, const std::string&) override { return {}; }
-  Result<void, io::Errno> remove(const std::string&) override { return {}; }
-  Result<void, io::Errno> lock(const std::string&) override { return {}; }
+  FakeIo() { trusted = false; }
 };
 
 class FakeIntake final : public flow::Intake {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <string_view>
 
+#include "base/ascii.hpp"
 #include "protocol/http/fields.hpp"
 
 namespace tocsin::ingress {
@@ -10,7 +11,6 @@ namespace {
 
 using flow::Refusal;
 using flow::Rejection;
-using http::equals_ignoring_case;
 
 constexpr std::string_view prefix = "ce-";
 
@@ -49,9 +49,7 @@ Result<Trigger, Rejection> TriggerReader::read(const http::Request& request,
   Trigger trigger;
   trigger.event.payload = request.body;
   trigger.event.content_type = content_type;
-  if (const auto trace = request.header("traceparent"); trace && http::is_traceparent(*trace)) {
-    trigger.event.traceparent = *trace;
-  }
+  trigger.event.traceparent = request.header("traceparent").value_or("");
   if (!http::charset_is_utf8(content_type)) return unsupported("only UTF-8 is understood");
   // Whole names are compared: "application/cloudevents" begins all of these.
   if (equals_ignoring_case(type, "application/cloudevents-batch+json")) {
@@ -97,7 +95,7 @@ Result<Trigger, Rejection> TriggerReader::read_binary(Trigger trigger,
     if (count == fields_.size()) return malformed("too many ce- header fields");
     const std::size_t name_at = text_.size();
     for (const char c : header.name.substr(prefix.size())) {
-      text_ += c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c;
+      text_ += ascii_lower(c);
     }
     const std::size_t value_at = text_.size();
     if (!http::decode_cloudevents_value(header.value, text_)) {

@@ -34,10 +34,10 @@ MqttClose close_reason(mqtt::ReasonCode code) noexcept {
 MqttConnection::MqttConnection(MqttServer& server, std::uint32_t slot)
     : server_(server),
       slot_(slot),
-      carry_(server.budget()),
-      pending_(server.budget()),
-      sending_(server.budget()),
-      will_(server.budget()) {}
+      carry_(&server.budget(), mqtt_kept_max),
+      pending_(&server.budget(), mqtt_kept_max),
+      sending_(&server.budget(), mqtt_kept_max),
+      will_(&server.budget(), mqtt_kept_max) {}
 
 MqttConnection::~MqttConnection() { server_.loop().disarm(*this); }
 
@@ -362,7 +362,7 @@ void MqttConnection::on_closed() noexcept {
   ++generation_;
   if (subscriber_ && !subscriber_->subscriptions.empty()) server_.subscriber_removed(slot_);
   subscriber_.reset();
-  for (MqttBuffer* buffer : {&carry_, &pending_, &sending_}) buffer->release();
+  for (ByteBuffer* buffer : {&carry_, &pending_, &sending_}) buffer->release();
   count_carried();
   held_ = false;
   if (will_due_ && !publish_will()) {

@@ -10,11 +10,11 @@
 
 #include <tocsin/result.hpp>
 
+#include "base/byte_buffer.hpp"
 #include "flow/intake.hpp"
 #include "flow/loop.hpp"
 #include "io/io.hpp"
 #include "protocol/mqtt/packets.hpp"
-#include "stages/ingress/mqtt/buffer.hpp"
 #include "stages/ingress/mqtt/directory.hpp"
 #include "stages/ingress/mqtt/stats.hpp"
 #include "stages/ingress/mqtt/subscriber.hpp"
@@ -163,10 +163,10 @@ class MqttConnection final : public io::StreamHandler, public flow::Timer {
   std::uint16_t client_receive_maximum_ = 0;
   Duration keep_alive_{0};
   MonoTime last_received_{};
-  MqttBuffer carry_;
-  MqttBuffer pending_;
-  MqttBuffer sending_;
-  MqttBuffer will_;
+  ByteBuffer carry_;
+  ByteBuffer pending_;
+  ByteBuffer sending_;
+  ByteBuffer will_;
   std::string client_id_;
   std::unique_ptr<MqttSubscriber> subscriber_;
 };

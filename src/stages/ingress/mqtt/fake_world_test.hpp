@@ -1,10 +1,7 @@
 #pragma once
-// A world for the tests of this folder: an Io whose peers are strings, and an intake that does what
-// it is told.
+// A world for the tests of this folder: the streams of ingress, and an intake that does what it is
+// told.
 
-#include <cassert>
-#include <cerrno>
-#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -12,113 +9,24 @@
 #include "base/log.hpp"
 #include "flow/intake.hpp"
 #include "flow/loop.hpp"
-#include "io/io.hpp"
+#include "stages/ingress/fake_streams.hpp"
 
 namespace tocsin::ingress {
 
-/// Streams only. Time moves when a test says so; poll() never waits.
-class FakeIo final : public io::Io {
+/// Streams by number, and randomness without repetition.
+class FakeIo final : public test::FakeStreams {
  public:
-  struct Peer {
-    io::StreamHandler* handler = nullptr;
-    std::string received;  ///< What the server has sent.
-    std::vector<std::size_t> sends;
-    bool receiving = false;
-    bool stuck = false;  ///< Takes no bytes: a send never completes.
-    bool closed = false;
-    bool sent_due = false;
-    bool close_due = false;
-  };
-
-  Result<io::ListenerId, io::Errno> listen(const io::Endpoint&, bool,
-                                           io::AcceptHandler& handler) override {
-    acceptor = &handler;
-    return io::ListenerId{0};
+  /// A client connects; its number, or nothing when the server declined.
+  std::optional<std::uint32_t> accept() {
+    if (connect_client().closed) return std::nullopt;
+    return static_cast<std::uint32_t>(streams.size() - 1);
   }
-  io::Endpoint local_endpoint(io::ListenerId) const override { return {}; }
-  void close_listener(io::ListenerId) override { acceptor = nullptr; }
-  Result<io::StreamId, io::Errno> connect(const io::Endpoint&, io::StreamHandler&) override {
-    return Unexpected{ENOSYS};
-  }
-  void receive_start(io::StreamId stream) override { peers[stream.slot].receiving = true; }
-  void receive_stop(io::StreamId stream) override { peers[stream.slot].receiving = false; }
-  void send(io::StreamId stream, std::span<const std::byte> bytes) override {
-    Peer& peer = peers[stream.slot];
-    assert(!peer.sent_due && !peer.closed && !bytes.empty());
-    peer.received.append(reinterpret_cast<const char*>(bytes.data()), bytes.size());
-    peer.sends.push_back(bytes.size());
-    peer.sent_due = true;
-  }
-  void close(io::StreamId stream) override {
-    Peer& peer = peers[stream.slot];
-    assert(!peer.closed);
-    peer.closed = true;
-    peer.close_due = true;
-  }
-  void write(io::FileId, std::span<const std::byte>, std::uint64_t, io::FileHandler&) override {}
-  void write_and_sync(io::FileId, std::span<const std::byte>, std::uint64_t,
-                      io::FileHandler&) override {}
-  Result<io::FileId, io::Errno> open(const std::string&, io::OpenMode) override {
-    return Unexpected{ENOSYS};
-  }
-  void close_file(io::FileId) override {}
-  Result<std::size_t, io::Errno> read(io::FileId, std::span<std::byte>, std::uint64_t) override {
-    return Unexpected{ENOSYS};
-  }
-  Result<std::uint64_t, io::Errno> size(io::FileId) override { return Unexpected{ENOSYS}; }
-  Result<void, io::Errno> truncate(io::FileId, std::uint64_t) override { return {}; }
-  Result<void, io::Errno> sync(io::FileId) override { return {}; }
-  Result<void, io::Errno> make_directories(const std::string&) override { return {}; }
-  Result<void, io::Errno> sync_directory(const std::string&) override { return {}; }
-  Result<std::vector<std::string>, io::Errno> list(const std::string&) override {
-    return std::vector<std::string>{};
-  }
-  Result<void, io::Errno> rename(const std::string&, const std::string&) override { return {}; }
-  Result<void, io::Errno> remove(const std::string&) override { return {}; }
-  Result<void, io::Errno> lock(const std::string&) override { return {}; }
-  MonoTime now() const noexcept override { return time; }
-  WallTime wall_now() const noexcept override { return {}; }
-  bool wall_trusted() const noexcept override { return true; }
-  BootId boot_id() const noexcept override { return {}; }
+  void arrive(std::uint32_t client, std::string_view bytes) { deliver(*streams[client], bytes); }
   void random(std::span<std::byte> into) noexcept override {
     for (std::byte& byte : into) byte = static_cast<std::byte>(++seed_);
   }
-  void poll(MonoTime) override {
-    for (auto& [slot, peer] : peers) {
-      if (peer.close_due) {
-        peer.close_due = false;
-        peer.handler->on_closed();
-      } else if (peer.sent_due && !peer.stuck && !peer.closed) {
-        peer.sent_due = false;
-        peer.handler->on_sent(0);
-      }
-    }
-  }
-  void wake() noexcept override {}
-  io::Backend backend() const noexcept override { return io::Backend::sim; }
-
-  /// A client connects; its number, or nothing when the server declined.
-  std::optional<std::uint32_t> accept() {
-    const std::uint32_t slot = next_slot_++;
-    Peer& peer = peers[slot];
-    peer.handler = acceptor->on_accept({slot, 1}, {});
-    if (peer.handler == nullptr) return std::nullopt;
-    return slot;
-  }
-  /// The client's bytes arrive as one chunk, with 64 foreign bytes behind them.
-  void arrive(std::uint32_t slot, std::string_view bytes) {
-    if (peers[slot].closed) return;
-    std::string chunk(bytes);
-    chunk.append(64, '\x55');
-    peers[slot].handler->on_data({reinterpret_cast<const std::byte*>(chunk.data()), bytes.size()});
-  }
-
-  std::map<std::uint32_t, Peer> peers;
-  io::AcceptHandler* acceptor = nullptr;
-  MonoTime time{std::chrono::hours(1)};
 
  private:
-  std::uint32_t next_slot_ = 0;
   unsigned seed_ = 0;
 };
 

@@ -25,7 +25,7 @@ MqttHub::MqttHub(std::size_t bytes_max, std::size_t messages_max)
 
 bool MqttHub::publish(std::string_view topic, std::string_view payload, std::uint8_t qos) noexcept {
   if (!topic.starts_with(flow::notification_topic_prefix) || topic.size() > name_size_max ||
-      !flow::topic_name_valid(topic) || !mqtt::utf8_valid(topic)) {
+      !flow::topic_name_valid(topic) || !mqtt::string_valid(topic)) {
     refused_.add();
     return false;
   }

@@ -92,14 +92,14 @@ void MqttServer::carried(std::size_t before, std::size_t after) noexcept {
   // Buffers double as they grow, and one turn's receives still come after the stop.
   constexpr std::size_t share_to_hold = 4;
   carried_ = carried_ - before + after;
-  if (holding_ || carried_ <= budget_.limit() / share_to_hold) return;
+  if (holding_ || carried_ <= budget_.max() / share_to_hold) return;
   holding_ = true;
   for (const auto& connection : connections_) connection->hold_receiving();
 }
 
 void MqttServer::end_holding() noexcept {
   constexpr std::size_t share_to_go_on = 16;
-  if (!holding_ || carried_ > budget_.limit() / share_to_go_on) return;
+  if (!holding_ || carried_ > budget_.max() / share_to_go_on) return;
   holding_ = false;
   scratch_.clear();
   scratch_.swap(held_);

@@ -10,12 +10,12 @@
 
 #include <tocsin/result.hpp>
 
+#include "base/byte_buffer.hpp"
 #include "base/log.hpp"
 #include "base/metrics.hpp"
 #include "flow/intake.hpp"
 #include "flow/loop.hpp"
 #include "io/io.hpp"
-#include "stages/ingress/mqtt/buffer.hpp"
 #include "stages/ingress/mqtt/directory.hpp"
 #include "stages/ingress/mqtt/hub.hpp"
 #include "stages/ingress/mqtt/options.hpp"
@@ -78,7 +78,7 @@ class MqttServer final : public io::AcceptHandler,
   [[nodiscard]] flow::Intake& intake() noexcept { return intake_; }
   [[nodiscard]] const MqttOptions& options() const noexcept { return options_; }
   [[nodiscard]] MqttStats& stats() noexcept { return stats_; }
-  [[nodiscard]] MqttBudget& budget() noexcept { return budget_; }
+  [[nodiscard]] ByteBudget& budget() noexcept { return budget_; }
   [[nodiscard]] SessionDirectory& directory() noexcept { return directory_; }
   [[nodiscard]] bool draining() const noexcept { return draining_; }
   /// Its output is flushed at the end of this turn, all of it with one send.
@@ -112,7 +112,7 @@ class MqttServer final : public io::AcceptHandler,
   Log log_;
   SessionDirectory& directory_;
   MqttHub* hub_;
-  MqttBudget budget_;
+  ByteBudget budget_;
   MqttStats stats_;
   std::vector<io::ListenerId> listeners_;
   std::vector<std::unique_ptr<MqttConnection>> connections_;  // By slot; grows, never shrinks.

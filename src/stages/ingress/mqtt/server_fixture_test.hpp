@@ -60,7 +60,7 @@ inline std::string subscribe_packet(Version version, std::string_view filter, st
   return written([&](auto out) { return mqtt::write_subscribe(out, 9, filters, {}, version); });
 }
 
-class MqttServerTest : public testing::Test {
+class MqttServerTest : public ::testing::Test {
  protected:
   MqttOptions options_;
   FakeIo io_;
@@ -91,8 +91,8 @@ class MqttServerTest : public testing::Test {
     io_.time += time;
     turn();
   }
-  FakeIo::Peer& peer(std::uint32_t client) { return io_.peers[client]; }
-  std::string take(std::uint32_t client) { return std::exchange(peer(client).received, {}); }
+  FakeIo::Stream& peer(std::uint32_t client) { return *io_.streams[client]; }
+  std::string take(std::uint32_t client) { return std::exchange(peer(client).sent, {}); }
   std::uint64_t closed(MqttClose reason) {
     return server_->stats().closed[static_cast<std::size_t>(reason)].get();
   }

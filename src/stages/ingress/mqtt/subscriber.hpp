@@ -9,26 +9,28 @@
 #include <string_view>
 #include <vector>
 
+#include "base/byte_buffer.hpp"
 #include "flow/sources.hpp"
-#include "stages/ingress/mqtt/buffer.hpp"
 
 namespace tocsin::ingress {
 
 /// QoS 1 notifications on their way to one client, whatever larger receive maximum it has.
 inline constexpr std::size_t mqtt_window_max = 64;
+/// What an emptied buffer of a connection keeps.
+inline constexpr std::size_t mqtt_kept_max = 2048;
 
 struct MqttSubscriber {
   struct Subscription {
     std::string filter;
     std::uint8_t qos = 0;
   };
-  explicit MqttSubscriber(MqttBudget& budget) : waiting(budget) {
+  explicit MqttSubscriber(ByteBudget& budget) : waiting(&budget, mqtt_kept_max) {
     inflight.reserve(mqtt_window_max);
   }
 
   std::vector<Subscription> subscriptions;
   std::vector<std::uint16_t> inflight;  ///< Packet identifiers without PUBACK.
-  MqttBuffer
+  ByteBuffer
       waiting;  ///< Whole PUBLISH packets, QoS 1, whose packet identifier is still to be set.
   std::uint16_t last_packet_id = 0;
 

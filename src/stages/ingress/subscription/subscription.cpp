@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "flow/broker_options.hpp"
 #include "flow/hub.hpp"
 #include "flow/sources.hpp"
 
@@ -24,23 +25,7 @@ bool share_valid(std::string_view filter) noexcept {
 
 flow::BrokerOptions broker_options(const flow::SubscriptionConfig& config) {
   const OptionValues& options = config.options;
-  const auto ms = [&](std::string_view key) -> Duration {
-    return std::chrono::milliseconds{options.number(key)};
-  };
-  flow::BrokerOptions made;
-  made.name = fmt::format("subscription \"{}\"", config.name);
-  made.uri = options.text("broker");
-  made.client_id =
-      options.text("client_id").empty() ? "tocsin-" + config.name : options.text("client_id");
-  made.username = options.text("username");
-  made.password = options.text("password");
-  made.ca_file = options.text("ca_file");
-  made.cert_file = options.text("cert_file");
-  made.key_file = options.text("key_file");
-  made.version_5 = options.text("protocol") != "3.1.1";
-  made.keep_alive_s = static_cast<std::uint16_t>(options.number("keep_alive_s"));
-  made.reconnect_min = ms("reconnect_min_ms");
-  made.reconnect_max = ms("reconnect_max_ms");
+  flow::BrokerOptions made = flow::make_broker_options(options, "subscription", config.name);
   made.outstanding_max = 1;  // It publishes nothing.
   made.filters = options.list("topics");
   made.subscribe_qos = static_cast<std::uint8_t>(options.number("qos"));

@@ -1,12 +1,10 @@
 #include "stages/deliver/channels/log/format.hpp"
 
-#include <array>
-#include <cstdint>
-
 #include <fmt/format.h>
 
 #include "base/names.hpp"
 #include "base/uuid.hpp"
+#include "protocol/utf8.hpp"
 
 namespace tocsin::deliver {
 namespace {
@@ -14,24 +12,15 @@ namespace {
 // Size of the well-formed UTF-8 character at the front (RFC 3629), or 0. C1 controls count as
 // malformed, because terminals obey them.
 std::size_t character_size(std::string_view text) noexcept {
-  const auto at = [&](std::size_t i) -> std::uint32_t {
-    return i < text.size() ? static_cast<unsigned char>(text[i]) : 0U;
-  };
-  const std::uint32_t lead = at(0);
-  if (lead < 0x80) return lead >= 0x20 && lead != 0x7F ? 1 : 0;
-  const std::size_t size = lead >= 0xF0 ? 4 : lead >= 0xE0 ? 3 : 2;
-  if (lead < 0xC2 || lead > 0xF4) return 0;
-  std::uint32_t code = lead & (0xFFU >> (size + 1));
-  for (std::size_t i = 1; i < size; ++i) {
-    if ((at(i) & 0xC0U) != 0x80U) return 0;
-    code = (code << 6U) | (at(i) & 0x3FU);
-  }
-  constexpr std::array<std::uint32_t, 5> smallest{0, 0, 0xA0, 0x800, 0x10000};
-  if (code < smallest[size] || code > 0x10FFFF) return 0;
-  const bool surrogate = code >= 0xD800 && code <= 0xDFFF;
-  const bool line_break = code == 0x2028 || code == 0x2029;
-  const bool reorders = (code >= 0x202A && code <= 0x202E) || (code >= 0x2066 && code <= 0x2069);
-  return surrogate || line_break || reorders ? 0 : size;
+  const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
+  const std::size_t size = utf8_sequence(text);
+  if (size == 1) return byte(0) >= 0x20 && byte(0) != 0x7F ? 1 : 0;
+  const bool control = size == 2 && byte(0) == 0xC2 && byte(1) < 0xA0;
+  // U+2028 to U+202E break lines or reorder text, and U+2066 to U+2069 reorder it.
+  const bool layout = size == 3 && byte(0) == 0xE2 &&
+                      ((byte(1) == 0x80 && byte(2) >= 0xA8 && byte(2) <= 0xAE) ||
+                       (byte(1) == 0x81 && byte(2) >= 0xA6 && byte(2) <= 0xA9));
+  return control || layout ? 0 : size;
 }
 
 void append_escaped(std::string& line, std::string_view text, std::size_t size_max) {

@@ -6,7 +6,7 @@
 #include <fmt/format.h>
 
 #include "base/uuid.hpp"
-#include "flow/broker_client.hpp"
+#include "flow/broker_options.hpp"
 #include "stages/deliver/channel_type.hpp"
 #include "stages/deliver/channels/mqtt/options.hpp"
 #include "stages/deliver/channels/mqtt/topic.hpp"
@@ -81,25 +81,10 @@ class SelfChannel final : public Channel {
 };
 
 flow::BrokerOptions broker_options(const ChannelContext& context, const OptionValues& options) {
-  const auto text = [&](std::string_view key) { return options.text(key); };
-  const auto ms = [&](std::string_view key) -> Duration {
-    return std::chrono::milliseconds{options.number(key)};
-  };
-  flow::BrokerOptions made;
-  made.name = fmt::format("channel \"{}\"", context.name);
-  made.uri = text("broker");
-  made.client_id = text("client_id").empty() ? "tocsin-" + context.name : text("client_id");
-  made.username = text("username");
-  made.password = text("password");
-  made.ca_file = text("ca_file");
-  made.cert_file = text("cert_file");
-  made.key_file = text("key_file");
-  made.version_5 = text("protocol") != "3.1.1";
-  made.keep_alive_s = static_cast<std::uint16_t>(options.number("keep_alive_s"));
-  made.reconnect_min = ms("reconnect_min_ms");
-  made.reconnect_max = ms("reconnect_max_ms");
-  made.publish_timeout = ms("attempt_timeout_ms");
-  made.connect_timeout = ms("attempt_timeout_ms");
+  flow::BrokerOptions made = flow::make_broker_options(options, "channel", context.name);
+  const Duration timeout = std::chrono::milliseconds{options.number("attempt_timeout_ms")};
+  made.publish_timeout = timeout;
+  made.connect_timeout = timeout;
   made.outstanding_max = static_cast<std::uint16_t>(options.number("outstanding_max"));
   return made;
 }

@@ -4,8 +4,8 @@
 
 #include "base/uuid.hpp"
 #include "flow/hub.hpp"
-#include "flow/json_text.hpp"
 #include "flow/sources.hpp"
+#include "protocol/json/text.hpp"
 
 namespace tocsin::deliver {
 namespace {
@@ -16,7 +16,7 @@ void append_member(std::string& out, std::string_view key, std::string_view valu
   out += ",\"";
   out += key;
   out += "\":";
-  flow::append_json_string(out, value);
+  json::append_string(out, value);
 }
 
 }  // namespace

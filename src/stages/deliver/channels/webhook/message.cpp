@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 
+#include "base/ascii.hpp"
 #include "base/hash.hpp"
 #include "base/names.hpp"
 #include "base/uuid.hpp"
@@ -17,16 +18,9 @@
 namespace tocsin::deliver {
 namespace {
 
-void append_string(std::string& out, std::string_view text) {
-  out += '"';
-  // With `replace` escaping cannot fail: event data was validated, configuration may not be UTF-8.
-  [[maybe_unused]] const bool done = json::append_escaped(out, text, json::InvalidUtf8::replace);
-  out += '"';
-}
-
 void append_member(std::string& out, std::string_view name, std::string_view value) {
   fmt::format_to(std::back_inserter(out), ",\"{}\":", name);
-  append_string(out, value);
+  json::append_string(out, value);
 }
 
 // A body that is itself a JSON object or array goes in as such, so that receivers need not parse a
@@ -98,8 +92,7 @@ bool header_acceptable(std::string_view header) noexcept {
       "webhook-id", "webhook-timestamp", "webhook-signature", "authorization", "traceparent",
       "user-agent"};
   std::string lower(name);
-  std::ranges::transform(lower, lower.begin(),
-                         [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  std::ranges::transform(lower, lower.begin(), ascii_lower);
   return std::ranges::find(own, lower) == own.end();
 }
 
