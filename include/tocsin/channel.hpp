@@ -82,6 +82,11 @@ class Channel {
  public:
   virtual ~Channel() = default;
 
+  /// Called once, when no earlier channel of the same configuration is left (or it does not end):
+  /// only now may it open what two must not have at a time, such as a connection under one client
+  /// id. submit() may come before.
+  virtual void open() noexcept {}
+
   /// Starts one send of one or many notifications to one recipient (the channel merges them into
   /// one message where it can). `done` fires exactly once, on a later turn of the loop, never
   /// inside this call; the notifications are borrowed until then. On `busy` nothing was started and

@@ -84,16 +84,16 @@ Result<void, std::string> Engine::Parts::build() {
 }
 
 Result<void, std::string> Engine::Parts::plan() {
-  thread_plan = flow::plan_threads(static_cast<std::uint32_t>(config.server.number("threads")),
-                                   environment.processors);
+  const auto threads_wanted = static_cast<std::uint32_t>(config.server.number("threads"));
   const auto memory_max = static_cast<std::size_t>(config.server.number("memory_max"));
-  const auto planned = flow::plan_memory(memory_max, thread_plan);
+  const auto planned = flow::plan_resources(memory_max, threads_wanted, environment.processors);
   if (!planned) {
-    return Unexpected{fmt::format("memory_max of {} is too small for {} threads",
+    return Unexpected{fmt::format("memory_max of {} {}",
                                   config::format_bytes(static_cast<std::int64_t>(memory_max)),
-                                  thread_plan.threads())};
+                                  flow::memory_shortage(memory_max, threads_wanted))};
   }
-  memory = *planned;
+  thread_plan = planned->threads;
+  memory = planned->memory;
   // The journal, the cursor and dead letters need descriptors even when connections took all
   // others.
   constexpr std::uint64_t files_reserved = 256;
@@ -119,18 +119,21 @@ Result<void, std::string> Engine::Parts::make_loops() {
   // Loops without sockets need no receive buffers to speak of.
   const io::IoOptions plain{.receive_buffers = 2, .receive_buffer_size = 4096, .streams_max = 16};
   for (std::uint32_t i = 0; i < thread_plan.reactors; ++i) {
-    auto loop = add(thread_plan.separate ? fmt::format("reactor-{}", i) : "tocsin", memory.io);
+    const std::string name = fmt::format("reactor-{}", i);
+    auto loop = add(thread_plan.threads() == 1 ? "tocsin" : name, memory.io);
     if (!loop) return Unexpected{loop.error()};
     reactors.emplace_back().loop = *loop;
   }
-  if (!thread_plan.separate) {
-    journal_loop = reactors.front().loop;
-    worker_loops = {journal_loop};
+  journal_loop = reactors.front().loop;
+  if (thread_plan.journal_thread) {
+    auto loop = add("journal", plain);
+    if (!loop) return Unexpected{loop.error()};
+    journal_loop = *loop;
+  }
+  if (!thread_plan.worker_threads) {
+    worker_loops = {reactors.front().loop};
     return {};
   }
-  auto loop = add("journal", plain);
-  if (!loop) return Unexpected{loop.error()};
-  journal_loop = *loop;
   for (std::uint32_t i = 0; i < thread_plan.workers; ++i) {
     auto worker_loop = add(fmt::format("worker-{}", i), plain);
     if (!worker_loop) return Unexpected{worker_loop.error()};

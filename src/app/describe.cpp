@@ -57,7 +57,7 @@ void Engine::Parts::describe(MetricSink& sink) const {
 std::vector<api::ComponentState> Engine::Parts::readiness() const {
   const bool serving = started && !draining;
   const std::size_t free = batches->available();
-  return {
+  std::vector<api::ComponentState> components{
       {.name = "engine",
        .ready = serving,
        .detail = draining ? "draining" : (started ? "running" : "starting")},
@@ -68,6 +68,16 @@ std::vector<api::ComponentState> Engine::Parts::readiness() const {
        .ready = free > 0,
        .detail = fmt::format("{} of {} free", free, batches->count())},
   };
+  for (const Reactor& reactor : reactors) {
+    for (const auto& subscription : reactor.subscriptions) {
+      // A broker that is away is no reason to turn away those who reach our own listeners.
+      components.push_back({.name = "subscription " + subscription->name(),
+                            .ready = subscription->subscribed(),
+                            .detail = subscription->subscribed() ? "subscribed" : "not subscribed",
+                            .required = false});
+    }
+  }
+  return components;
 }
 
 }  // namespace tocsin::app

@@ -1,5 +1,7 @@
 #include "app/engine.hpp"
 
+#include <algorithm>
+
 #include <fmt/format.h>
 
 #include "app/parts.hpp"
@@ -73,6 +75,16 @@ Result<void, std::string> Engine::reload(const config::EngineConfig& config) {
   parts_->config.rules = config.rules;
   parts_->config.channels = config.channels;
   return {};
+}
+
+Engine::Unfinished Engine::unfinished() const {
+  metrics::Exposition exposition;
+  parts_->describe(exposition);
+  const auto count = [&](std::string_view name) {
+    return static_cast<std::uint64_t>(std::max(0.0, exposition.total(name)));
+  };
+  return {.notifications = count("tocsin_notifications_pending"),
+          .blocks = count("tocsin_ledger_unsettled_blocks")};
 }
 
 bool Engine::drain(Duration timeout) { return parts_->drain(timeout); }

@@ -56,6 +56,13 @@ class Engine {
   /// The configuration was checked. The error leaves everything as it was.
   [[nodiscard]] Result<void, std::string> reload(const config::EngineConfig& config);
 
+  struct Unfinished {
+    std::uint64_t notifications = 0;  ///< Created and neither sent nor given up.
+    std::uint64_t blocks = 0;         ///< Of events, not processed to their end.
+  };
+  /// What ending now would leave to the next start. Any thread, also during drain().
+  [[nodiscard]] Unfinished unfinished() const;
+
   /// Stops accepting, finishes what is in flight, stores the rest, and ends the threads. True when
   /// everything ended within `timeout`.
   bool drain(Duration timeout);

@@ -11,6 +11,7 @@
 #include <simdjson.h>
 
 #include "cli/command.hpp"
+#include "control/config/config.hpp"
 #include "control/config/units.hpp"
 #include "flow/memory_plan.hpp"
 #include "io/uring/probe.hpp"
@@ -68,8 +69,11 @@ int doctor(const std::string& data) {
   row("version", TOCSIN_VERSION);
   print_kernel(probe);
   row("processors", std::to_string(std::thread::hardware_concurrency()));
-  const auto threads = flow::plan_threads(0, std::thread::hardware_concurrency());
-  row("threads by default", std::to_string(threads.threads()));
+  if (const auto defaults = config::parse(config::embedded_defaults(), "embedded defaults")) {
+    const auto memory_max = static_cast<std::size_t>(defaults->server.number("memory_max"));
+    const auto plan = flow::plan_resources(memory_max, 0, std::thread::hardware_concurrency());
+    row("threads by default", std::to_string(plan->threads.threads()));
+  }
   row("JSON kernel", simdjson::get_active_implementation()->name());
   print_clock();
   print_data(data);

@@ -2,6 +2,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
@@ -122,6 +123,49 @@ void reload(app::Engine& engine, const RunArguments& arguments, const Log& log) 
   log->info("reloaded {}", arguments.config_path);
 }
 
+/// While it lives, SIGTERM or SIGINT ends the process at once: who sends a second one does not want
+/// to wait for the drain.
+class ImpatientEnd {
+ public:
+  ImpatientEnd(const app::Engine& engine, Log log)
+      : engine_(engine), log_(std::move(log)), thread_([this] { watch(); }) {}
+  ImpatientEnd(const ImpatientEnd&) = delete;
+  ImpatientEnd& operator=(const ImpatientEnd&) = delete;
+  ~ImpatientEnd() {
+    drained_ = true;
+    pthread_kill(thread_.native_handle(), SIGINT);
+    thread_.join();
+  }
+
+ private:
+  void watch() {
+    sigset_t set;
+    sigemptyset(&set);
+    for (const int signal : {SIGTERM, SIGINT}) sigaddset(&set, signal);
+    int signal = 0;
+    sigwait(&set, &signal);
+    if (drained_) return;
+    const auto left = engine_.unfinished();
+    log_->error(
+        "ended at once by a second {}: {} notifications and {} blocks of events are unfinished; "
+        "what is stored begins again at the next start",
+        signal == SIGINT ? "SIGINT" : "SIGTERM", left.notifications, left.blocks);
+    log_->flush();
+    std::_Exit(exit_failed);
+  }
+
+  const app::Engine& engine_;
+  Log log_;
+  std::atomic<bool> drained_{false};
+  std::thread thread_;  // Last: it uses the others.
+};
+
+bool drain(app::Engine& engine, const config::EngineConfig& config, const Log& log) {
+  const ImpatientEnd impatient_end(engine, log);
+  log->info("draining; a second signal ends at once");
+  return engine.drain(std::chrono::milliseconds(config.server.number("drain_timeout_ms")));
+}
+
 int run(const RunArguments& arguments) {
   const sigset_t signals = block_signals();
   auto config = load_config(arguments);
@@ -157,9 +201,7 @@ int run(const RunArguments& arguments) {
     if (signal != SIGHUP) break;
     reload(**engine, arguments, log);
   }
-  log->info("draining");
-  const auto timeout = std::chrono::milliseconds(config->server.number("drain_timeout_ms"));
-  if (!(*engine)->drain(timeout)) {
+  if (!drain(**engine, *config, log)) {
     log->warn("not everything ended in time; what is unfinished begins again at the next start");
     printer.reset();
     log->flush();

@@ -44,7 +44,7 @@ struct BrokerOptions {
   Duration reconnect_max = std::chrono::minutes{2};
   Duration publish_timeout = std::chrono::seconds{10};  ///< Until the broker acknowledged.
   std::uint16_t outstanding_max = 64;                   ///< Publishes without acknowledgement.
-  std::vector<std::string> filters;                     ///< Subscribed after every connect.
+  std::vector<std::string> filters;  ///< Subscribed after every connect, before it counts as one.
   std::uint8_t subscribe_qos = 1;
 };
 
@@ -74,7 +74,10 @@ enum class PublishFailure : std::uint8_t {
 /// Told on the loop's thread.
 class BrokerListener {
  public:
+  /// Connected means that the broker has accepted every filter, too.
   virtual void on_broker_state(bool connected) noexcept { (void)connected; }
+  /// A connection was given up because the broker refused a filter or did not answer.
+  virtual void on_subscribe_failed() noexcept {}
   /// The publish that returned `ticket` ended; `failure` is empty when it was acknowledged.
   virtual void on_published(std::uint32_t ticket, std::optional<PublishFailure> failure) noexcept {
     (void)ticket;
@@ -107,7 +110,7 @@ class BrokerClient final : public Receiver {
  public:
   using Property = std::pair<std::string_view, std::string_view>;
 
-  /// Begins to connect on a later turn. All but the handler's call happens on the loop's thread.
+  /// Opens nothing yet. All but the handler's call happens on the loop's thread.
   BrokerClient(Loop& loop, Log log, BrokerOptions options, BrokerListener& listener,
                BrokerMessageHandler* handler = nullptr);
   /// Normally when closed(); otherwise waits for its thread.
@@ -115,10 +118,14 @@ class BrokerClient final : public Receiver {
   BrokerClient(const BrokerClient&) = delete;
   BrokerClient& operator=(const BrokerClient&) = delete;
 
+  /// Begins to connect on a later turn. Once.
+  void open() noexcept;
   [[nodiscard]] bool connected() const noexcept { return state_ == State::up; }
   /// A ticket below outstanding_max, free again once on_published was called for it (never inside
   /// this call). Nothing when `outstanding_max` publishes wait or the client is closing. Down, or
-  /// refused at once by the client library, comes back through on_published.
+  /// refused at once by the client library, comes back through on_published. While nothing speaks
+  /// against the broker yet (the first connection is under way, or one was just lost), a publish
+  /// waits for the connection, at most for `publish_timeout`.
   [[nodiscard]] std::optional<std::uint32_t> publish(std::string_view topic,
                                                      std::string_view payload, std::uint8_t qos,
                                                      const std::vector<Property>& properties);
@@ -129,13 +136,13 @@ class BrokerClient final : public Receiver {
   void on_message(const Message& message) noexcept override;
 
  private:
-  class Paho;
   class Worker;
-  enum class State : std::uint8_t { waiting, connecting, up, closing };
+  enum class State : std::uint8_t { unopened, waiting, connecting, subscribing, up, closing };
   enum Kind : std::uint32_t {
     connect_ok,
     connect_failed,
     connection_lost,
+    subscribe_ok,
     subscribe_failed,
     publish_ok,
     publish_failed,
@@ -145,8 +152,10 @@ class BrokerClient final : public Receiver {
   };
   struct Outstanding {
     bool used = false;
+    bool held = false;  ///< Waits for the connection.
     std::uint16_t generation = 0;
   };
+  struct HeldPublish;
   struct Deadline {
     MonoTime due;
     std::uint32_t ticket;
@@ -174,6 +183,10 @@ class BrokerClient final : public Receiver {
   void on_publish_timer(MonoTime now) noexcept;
   void connect() noexcept;
   void wait_to_reconnect(std::string_view why) noexcept;
+  void on_subscribe_answer(const Message& message) noexcept;
+  void give_up_subscribing(std::string_view why) noexcept;
+  void become_up() noexcept;
+  void hand_to_worker(HeldPublish publish) noexcept;
   void end_publish(std::uint32_t ticket, std::optional<PublishFailure> failure) noexcept;
   void end_all_publishes() noexcept;
   void end_early(std::uint32_t ticket, PublishFailure failure) noexcept;
@@ -186,13 +199,18 @@ class BrokerClient final : public Receiver {
   BrokerOptions options_;
   BrokerListener& listener_;
   BrokerMessageHandler* handler_;
-  State state_ = State::waiting;
+  State state_ = State::unopened;
   bool told_down_ = false;
+  bool told_refused_ = false;
+  bool unreachable_ = false;          // An attempt to connect has failed since the last success.
+  std::uint32_t connection_ = 0;      // Counts connections: late answers belong to older ones.
+  std::size_t filters_accepted_ = 0;  // Of this connection.
   Backoff backoff_;
   StateTimer state_timer_{*this};
   PublishTimer publish_timer_{*this};
   std::vector<Outstanding> outstanding_;
   std::vector<std::uint32_t> free_tickets_;
+  std::vector<HeldPublish> held_;
   std::deque<Deadline> deadlines_;  // Of publishes, in order: all have the same time.
   // Messages that Paho's threads and we posted, and those that arrived: equal when none is on its
   // way, so that the client may be destroyed.

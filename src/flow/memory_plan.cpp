@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include <fmt/format.h>
+
 #include <tocsin/limits.hpp>
 
 #include "flow/batch.hpp"
@@ -34,9 +36,14 @@ constexpr std::size_t tls_bytes = 8 * 40 * 1024;    // One webhook channel's con
 ThreadPlan plan_threads(std::uint32_t wanted, std::uint32_t processors) noexcept {
   if (wanted == 0) wanted = processors <= 2 ? 1 : processors;
   if (wanted == 1) return {};
+  // The journal goes with the reactor: an acknowledgement then waits for no other thread.
+  if (wanted == 2) return {.worker_threads = true};
   // One is the journal; ingress and matching share the rest evenly.
-  const std::uint32_t rest = std::max(wanted, 3U) - 1;
-  return {.reactors = (rest + 1) / 2, .workers = std::max(rest / 2, 1U), .separate = true};
+  const std::uint32_t rest = wanted - 1;
+  return {.reactors = (rest + 1) / 2,
+          .workers = rest / 2,
+          .worker_threads = true,
+          .journal_thread = true};
 }
 
 std::optional<MemoryPlan> plan_memory(std::size_t memory_max, const ThreadPlan& threads) noexcept {
@@ -82,6 +89,27 @@ std::optional<MemoryPlan> plan_memory(std::size_t memory_max, const ThreadPlan& 
   const std::size_t batches_needed = batch_count_min + 4 * threads.reactors;
   if (plan.batch_count < batches_needed || plan.total_bytes > memory_max) return std::nullopt;
   return plan;
+}
+
+std::optional<ResourcePlan> plan_resources(std::size_t memory_max, std::uint32_t threads_wanted,
+                                           std::uint32_t processors) noexcept {
+  ThreadPlan threads = plan_threads(threads_wanted, processors);
+  for (;;) {
+    if (const auto memory = plan_memory(memory_max, threads)) {
+      return ResourcePlan{.threads = threads, .memory = *memory};
+    }
+    if (threads_wanted != 0 || threads.threads() == 1) return std::nullopt;
+    threads = plan_threads(threads.threads() - 1, processors);
+  }
+}
+
+std::string memory_shortage(std::size_t memory_max, std::uint32_t threads_wanted) {
+  const ThreadPlan threads = plan_threads(std::max(threads_wanted, 1U), 1);
+  std::size_t needed = memory_max / mib;
+  while (!plan_memory(needed * mib, threads)) ++needed;
+  const std::uint32_t count = threads.threads();
+  return fmt::format("is too small for {} thread{}: at least {}MiB", count, count == 1 ? "" : "s",
+                     needed);
 }
 
 }  // namespace tocsin::flow

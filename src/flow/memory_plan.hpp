@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <string>
 
 #include "io/io.hpp"
 
@@ -13,16 +14,16 @@ namespace tocsin::flow {
 struct ThreadPlan {
   std::uint32_t reactors = 1;
   std::uint32_t workers = 1;
-  /// False: reactor, journal and worker share one thread.
-  bool separate = false;
+  bool worker_threads = false;  ///< False: the one worker is on the first reactor's thread.
+  bool journal_thread = false;  ///< False: the journal is.
   [[nodiscard]] std::uint32_t threads() const noexcept {
-    return separate ? reactors + workers + 1 : 1;
+    return reactors + (worker_threads ? workers : 0) + (journal_thread ? 1 : 0);
   }
 };
 
-/// Threads for `wanted` (0 = by `processors`). One or two processors get a single thread: a hop to
-/// a sleeping thread costs more than the work of an event, and two busy threads on one processor
-/// ruin latency.
+/// Exactly `wanted` threads, or as many as `processors` suggest (0). One or two processors get a
+/// single thread: a hop to a sleeping thread costs more than the work of an event, and two busy
+/// threads on one processor ruin latency.
 [[nodiscard]] ThreadPlan plan_threads(std::uint32_t wanted, std::uint32_t processors) noexcept;
 
 struct MemoryPlan {
@@ -48,5 +49,18 @@ struct MemoryPlan {
 /// Nothing when `memory_max` is too small for `threads`.
 [[nodiscard]] std::optional<MemoryPlan> plan_memory(std::size_t memory_max,
                                                     const ThreadPlan& threads) noexcept;
+
+struct ResourcePlan {
+  ThreadPlan threads;
+  MemoryPlan memory;
+};
+/// Both together. Where the number of threads is ours to choose it also fits `memory_max`. Nothing
+/// when even that does not help.
+[[nodiscard]] std::optional<ResourcePlan> plan_resources(std::size_t memory_max,
+                                                         std::uint32_t threads_wanted,
+                                                         std::uint32_t processors) noexcept;
+
+/// What is wrong when plan_resources() has nothing: a sentence for people.
+[[nodiscard]] std::string memory_shortage(std::size_t memory_max, std::uint32_t threads_wanted);
 
 }  // namespace tocsin::flow

@@ -9,7 +9,7 @@ namespace {
 TEST(MemoryPlan, NeverExceedsTheMaximum) {
   int accepted = 0;
   for (std::size_t mib = 16; mib <= 4096; mib += mib / 8 + 1) {
-    for (const std::uint32_t threads : {1U, 3U, 4U, 8U, 32U}) {
+    for (const std::uint32_t threads : {1U, 2U, 3U, 4U, 8U, 32U}) {
       const auto plan = plan_memory(mib << 20U, plan_threads(threads, 4));
       if (!plan) continue;
       ++accepted;
@@ -31,7 +31,39 @@ TEST(ThreadPlan, SmallMachinesRunOneThread) {
   EXPECT_EQ(plan_threads(0, 2).threads(), 1U);
   EXPECT_EQ(plan_threads(0, 8).threads(), 8U);
   EXPECT_EQ(plan_threads(4, 2).threads(), 4U);
-  EXPECT_EQ(plan_threads(2, 2).threads(), 3U) << "separate stages need three";
+}
+
+// Goal: the number that somebody asks for is the number that runs, on any machine.
+TEST(ThreadPlan, AskedForIsGiven) {
+  for (std::uint32_t wanted = 1; wanted <= 64; ++wanted) {
+    const ThreadPlan plan = plan_threads(wanted, 2);
+    EXPECT_EQ(plan.threads(), wanted);
+    EXPECT_GE(plan.reactors, 1U);
+    EXPECT_GE(plan.workers, 1U);
+  }
+}
+
+// Goal: the memory limit never keeps a machine with many processors from starting; a number that
+// somebody asked for is never changed.
+TEST(ResourcePlan, ChosenThreadsFitTheMemory) {
+  const std::size_t memory_max = std::size_t{192} << 20U;
+  for (const std::uint32_t processors : {1U, 4U, 64U, 256U}) {
+    const auto plan = plan_resources(memory_max, 0, processors);
+    ASSERT_TRUE(plan) << processors;
+    EXPECT_LE(plan->memory.total_bytes, memory_max);
+  }
+  EXPECT_EQ(plan_resources(memory_max, 3, 64)->threads.threads(), 3U);
+  EXPECT_FALSE(plan_resources(memory_max, 64, 64));
+}
+
+// Goal: the memory that the sentence names is enough, and no less is.
+TEST(ResourcePlan, TheShortageNamesWhatIsEnough) {
+  const std::size_t given = std::size_t{40} << 20U;
+  const std::string text = memory_shortage(given, 4);
+  ASSERT_TRUE(text.starts_with("is too small for 4 threads: at least ")) << text;
+  const std::size_t needed = std::stoull(text.substr(text.rfind(' ') + 1));
+  EXPECT_TRUE(plan_resources(needed << 20U, 4, 1));
+  EXPECT_FALSE(plan_resources((needed - 1) << 20U, 4, 1));
 }
 
 }  // namespace

@@ -98,6 +98,8 @@ class StandInBroker:
 
     def __init__(self, acknowledge):
         self.acknowledge = acknowledge
+        self.subscribe_reason = 1  # What SUBACK says: the granted QoS, or from 0x80 on no.
+        self.subscribes = 0
         self.published = []  # Bodies of PUBLISH packets.
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = self._listener.getsockname()[1]
@@ -124,6 +126,9 @@ class StandInBroker:
             peer.sendall(packet(CONNACK, b"\0\0\0"))
         elif kind == PINGREQ:
             peer.sendall(packet(PINGRESP, b""))
+        elif kind == SUBSCRIBE:
+            self.subscribes += 1
+            peer.sendall(packet(SUBACK, body[:2] + b"\0" + bytes([self.subscribe_reason])))
         elif kind == PUBLISH:
             self.published.append(body)
             if self.acknowledge:

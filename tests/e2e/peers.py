@@ -116,10 +116,12 @@ class WebhookPeer:
     """An HTTP server whose every answer is a function: `script(connection, request)` sends what it
     likes on the socket-like `connection` and returns whether the connection is kept."""
 
-    def __init__(self, script=None, tls=None, on_accept=None, receive_buffer=None):
+    def __init__(self, script=None, tls=None, on_accept=None, receive_buffer=None, strict=False):
         self.script = script or (lambda connection, request: connection.sendall(answer()) or True)
         self.on_accept = on_accept
         self._tls = tls
+        self._strict = strict  # An end without close_notify is an error of the connection.
+        self.ended = 0  # Connections that the other side ended in order.
         self.lock = threading.Lock()
         self.requests = []
         self.accepted = 0
@@ -184,13 +186,16 @@ class WebhookPeer:
             if self.on_accept and not self.on_accept(connection, number):
                 return
             if self._tls:
-                connection = self._tls.wrap_socket(connection, server_side=True)
+                connection = self._tls.wrap_socket(
+                    connection, server_side=True, suppress_ragged_eofs=not self._strict)
             with self.lock:
                 self._open.add(connection)
             stream = connection.makefile("rb")
             while True:
                 request = self._read(stream, number)
                 if request is None:
+                    with self.lock:
+                        self.ended += 1
                     return
                 with self.lock:
                     self.requests.append(request)

@@ -1,9 +1,13 @@
 """Subscriptions to, and notifications through, a real Mosquitto."""
 
+import json
 import os
+import re
+import signal
 
 from harness import (TOCSIN, Broker, Case, LISTENERS, main, publish, run_command,
                      wait_until)
+from mqtt_client import StandInBroker
 
 
 def bridge(broker, topics='["plant/#"]', more_in="", more_out="", scheme="mqtt", host="127.0.0.1",
@@ -152,6 +156,52 @@ class Bridge(BrokerCase):
         self.assertEqual(0, refused.metric("tocsin_subscription_connected"))
         self.assertFalse([line for line in tocsin.err + refused.err + tocsin.out
                           if "s3cret" in line])
+
+
+class Refused(BrokerCase):
+    # Goal: a broker that refuses a topic filter is not a subscription: metrics and readiness say
+    # so, the log says why once, it is tried again with back-off, and works once it is allowed.
+    def test_filter(self):
+        broker = StandInBroker(acknowledge=True)
+        self.addCleanup(broker.close)
+        broker.subscribe_reason = 0x87
+        tocsin = self.start(bridge(broker).split('[[channel]]\nname = "back"')[0])
+        tocsin.wait_metric("tocsin_subscription_failures_total", 3, subscription="plant")
+        self.assertGreaterEqual(broker.subscribes, 3)
+        self.assertEqual(0, tocsin.metric("tocsin_subscription_connected"))
+
+        def part():
+            status, _, body = tocsin.request("GET", "/readyz")
+            self.assertEqual(200, status, "our own listeners serve")
+            return json.loads(body)["components"]["subscription plant"]
+
+        self.assertEqual({"ready": False, "detail": "not subscribed"}, part())
+        refusals = [line for line in tocsin.err if re.search("(?i)not subscribed.*authori", line)]
+        self.assertEqual(1, len(refusals), tocsin.err)
+        broker.subscribe_reason = 1
+        self.connected(tocsin)
+        self.assertTrue(part()["ready"])
+
+
+class Reloads(BrokerCase):
+    # Goal: a channel that a reload replaces has left the broker before the new one comes under the
+    # same client id: the broker never has to end one for the other, and no notification fails.
+    def test_same_client_id(self):
+        broker = Broker(self).start()
+        config = bridge(broker) + LOCAL_SOURCE
+        tocsin = self.start(config)
+        subscriber = self.subscribe(broker.port, "alerts/#")
+        for n in range(4):
+            changed = config.replace('topic = "alerts', f'keep_alive_s = {20 + n}\ntopic = "alerts')
+            self.write("tocsin.toml", changed)
+            tocsin.signal(signal.SIGHUP)
+            tocsin.wait_line("reloaded ", tocsin.err, count=n + 1)
+            self.assertEqual(202, tocsin.post(f'{{"event":"local","payload":{{"n":{n}}}}}')[0])
+            subscriber.wait_message(f"alerts/local 1 {n}$")
+        self.assertEqual(0, tocsin.metric("tocsin_delivery_attempts_total", channel="back",
+                                          verdict="transient"))
+        broker.process.wait_line("as tocsin-back ", broker.process.err, count=5)
+        self.assertFalse([line for line in broker.process.err if "already connected" in line])
 
 
 class Outages(BrokerCase):

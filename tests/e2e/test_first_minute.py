@@ -2,6 +2,7 @@
 
 import json
 import re
+from pathlib import Path
 
 from harness import Case, default_config, main, run_command
 
@@ -76,8 +77,26 @@ class FirstMinuteOneThread(FirstMinute):
     threads = 1
 
 
+class FirstMinuteTwoThreads(FirstMinute):
+    threads = 2
+
+
 class FirstMinuteFourThreads(FirstMinute):
     threads = 4
+
+
+class Threads(Case):
+    # Goal: the number that the configuration gives is what runs, and what the first lines say.
+    def test_as_given(self):
+        for threads in (1, 2, 3, 5):
+            tocsin = self.start(f"[server]\nthreads = {threads}\n" + default_config(),
+                                data=self.path(f"data-{threads}"))
+            tocsin.wait_line(rf"^  memory .*, {threads} thread{'s' if threads > 1 else ''}$")
+            names = [path.read_text().strip()
+                     for path in Path(f"/proc/{tocsin.pid}/task").glob("*/comm")]
+            loops = [n for n in names if re.match("(reactor|worker)-|journal$", n)]
+            self.assertEqual(threads if threads > 1 else 0, len(loops), names)
+            self.assertEqual(0, tocsin.stop())
 
 
 if __name__ == "__main__":

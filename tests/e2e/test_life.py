@@ -146,6 +146,39 @@ body = "number {{{{n}}}}"
         wait_until(lambda: second.metric("tocsin_notifications_sent_total", channel="out") == 1,
                    "the delivery after the restart")
 
+    # Goal: a second signal does not wait for the drain: the exit code and one sentence say that
+    # something was left, and the next start delivers it.
+    def test_second_signal(self):
+        broker = StandInBroker(acknowledge=False)
+        self.addCleanup(broker.close)
+        config = BASE.replace("[http]", 'drain_timeout_ms = "5m"\n[http]', 1) + f"""
+[[channel]]
+name = "out"
+type = "mqtt"
+broker = "mqtt://127.0.0.1:{broker.port}"
+attempt_timeout_ms = "170s"
+[[rule]]
+name = "tell"
+source = "telemetry"
+channel = "out"
+body = "number {{{{n}}}}"
+"""
+        for number, name in ((signal.SIGTERM, "SIGTERM"), (signal.SIGINT, "SIGINT")):
+            broker.published.clear()
+            first = self.begin(config)
+            self.assertEqual(0, first.publish(TOPIC, '{"n":41}'))
+            wait_until(lambda: broker.published, "the first attempt")
+            first.signal(signal.SIGTERM)
+            first.wait_line("draining", first.err)
+            first.signal(number)
+            self.assertEqual(1, first.wait())
+            first.wait_line(f"error .*second {name}: [1-9][0-9]* notifications and "
+                            "[1-9][0-9]* blocks of events are unfinished", first.err)
+        broker.acknowledge = True
+        second = self.begin(config)
+        wait_until(lambda: second.metric("tocsin_notifications_sent_total", channel="out") == 2,
+                   "the deliveries after the restart")
+
     # Goal: an idle process ends at once on SIGTERM and on SIGINT, also with open connections.
     def test_idle(self):
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -359,12 +392,20 @@ class CrashOneThread(Crash):
     threads = 1
 
 
+class CrashTwoThreads(Crash):
+    threads = 2
+
+
 class CrashFourThreads(Crash):
     threads = 4
 
 
 class StopOneThread(Stop):
     threads = 1
+
+
+class StopTwoThreads(Stop):
+    threads = 2
 
 
 class StopFourThreads(Stop):

@@ -220,6 +220,24 @@ class Faults(EndpointCase):
         self.send(engine)
         self.assert_dead(engine, {"transient": 3}, {"protocol": 3}, "exhausted", "not valid HTTP")
 
+    def test_not_http_at_once(self):
+        """Goal: an answer in another protocol fails when its first words come, on a new connection
+        and on a kept one, not when the attempt's time is over."""
+        def script(connection, _request):
+            with peer.lock:
+                count = len(peer.requests)
+            connection.sendall(answer() if count == 1 else b"220 mail ESMTP\r\n")
+            return True
+
+        peer = self.peer(script)
+        engine = self.engine(peer.url(), 'attempt_timeout_ms = "1m"')
+        self.send(engine)
+        peer.wait(1)
+        engine.wait_metric("tocsin_notifications_sent_total", 1, channel="hook")
+        self.send(engine)
+        wait_until(lambda: engine.metric("tocsin_delivery_attempts_total", channel="hook",
+                                         verdict="transient") == 3, "three failures")
+
     def test_reset_mid_body(self):
         def script(connection, _request):
             connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf")

@@ -143,6 +143,21 @@ class Trusted(TlsCase):
         self.assertEqual(sorted(json.loads(r.body)["data"]["body"]["n"] for r in requests),
                          list(range(200)))
 
+    def test_close_notify(self):
+        """Goal: a connection that we end, idle or at our own end, ends with close_notify."""
+        peer = self.peer(self.certificates.issue("good"), strict=True)
+        engine = self.engine(peer.url(), 'idle_timeout_ms = "100ms"')
+        self.send(engine, {"n": 1})
+        peer.wait(1)
+        wait_until(lambda: peer.ended == 1, "the end of the idle connection")
+        self.assertEqual(0, engine.stop())
+        engine = self.engine(peer.url())
+        self.send(engine, {"n": 2})
+        engine.wait_metric("tocsin_notifications_sent_total", 1, channel="hook")
+        self.assertEqual(0, engine.stop())
+        wait_until(lambda: peer.ended == 2, "the end of the kept connection")
+        self.assertEqual([], peer.handshake_errors)
+
     def test_batches(self):
         """Goal: batch_count and linger_ms make one signed message out of many notifications."""
         peer = self.peer(self.certificates.issue("good"))

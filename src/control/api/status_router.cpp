@@ -9,7 +9,8 @@ namespace tocsin::api {
 namespace {
 
 void write_readiness(const std::vector<ComponentState>& components, ingress::HttpReply& reply) {
-  const bool ready = std::ranges::all_of(components, &ComponentState::ready);
+  const bool ready = std::ranges::all_of(
+      components, [](const ComponentState& c) { return c.ready || !c.required; });
   reply.status = ready ? 200 : 503;
   reply.content_type = "application/json";
   reply.body =

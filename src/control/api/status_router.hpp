@@ -14,6 +14,7 @@ struct ComponentState {
   std::string name;
   bool ready = false;
   std::string detail;
+  bool required = true;  ///< False: shown, but the process takes events without it.
 };
 
 struct StatusSources {

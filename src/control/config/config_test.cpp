@@ -53,6 +53,31 @@ TEST(Config, DurationsAreTextsOrMilliseconds) {
             "t.toml:2: server.drain_timeout_ms: expected a duration such as \"1m30s\"\n");
 }
 
+// Goal: what a start would refuse for lack of memory is refused here, whichever of the two keys is
+// the one written.
+TEST(Config, MemoryThatIsTooSmallForTheThreads) {
+  EXPECT_EQ(report("[server]\nthreads = 8\nmemory_max = \"64MiB\"\n")
+                .find("t.toml:3: server.memory_max: is too small for 8 threads: at least "),
+            0U);
+  EXPECT_EQ(report("[server]\nthreads = 64\n")
+                .find("t.toml:1: server.memory_max: is too small for 64 threads: at least "),
+            0U);
+  EXPECT_EQ(report("[server]\nthreads = 8\nmemory_max = \"1GiB\"\n"), "");
+}
+
+// Goal: two clients that would take each other's place at a broker are refused; the same id at
+// another broker is not.
+TEST(Config, AClientIdIsUsedOnceAtABroker) {
+  const std::string out = "[[channel]]\nname = \"plant\"\ntype = \"mqtt\"\nbroker = \"mqtt://b\"\n";
+  const std::string in = "[[subscription]]\nname = \"plant\"\ntopics = [\"a\"]\n";
+  EXPECT_EQ(
+      report(out + in + "broker = \"mqtt://B:1883\"\n"),
+      "t.toml:5: subscription[0].client_id: \"tocsin-plant\" is also the client id of channel "
+      "\"plant\" at this broker\n");
+  EXPECT_EQ(report(out + in + "broker = \"mqtt://c\"\n"), "");
+  EXPECT_EQ(report(out + in + "broker = \"mqtt://b\"\nclient_id = \"x\"\n"), "");
+}
+
 TEST(Config, EachMistakeInATableNamesFileLineAndKey) {
   const std::pair<const char*, const char*> cases[] = {
       {"[server]\nthreads = \"two\"\n", "t.toml:2: server.threads: expected an integer\n"},

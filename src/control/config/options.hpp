@@ -20,7 +20,9 @@ inline constexpr std::array server_options{
                .fallback = "0",
                .max = 64,
                .help = "Threads that work on events. 1 runs everything on one thread, for small "
-                       "gateways; 0 chooses by the number of processors."},
+                       "gateways; 2 gives matching its own; from 3 the journal has its own too; "
+                       "0 chooses by the number of processors, and fewer when memory_max is "
+                       "small."},
     OptionSpec{.key = "memory_max",
                .type = OptionType::bytes,
                .fallback = "192MiB",

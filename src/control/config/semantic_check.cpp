@@ -1,10 +1,13 @@
 #include "control/config/semantic_check.hpp"
 
 #include <algorithm>
+#include <map>
+#include <utility>
 
 #include <fmt/format.h>
 
 #include "flow/batch.hpp"
+#include "flow/broker_client.hpp"
 #include "flow/memory_plan.hpp"
 #include "flow/sources.hpp"
 #include "io/egress/policy.hpp"
@@ -27,11 +30,13 @@ class Checker {
   }
 
   void check() {
+    check_memory();
     check_listeners();
     check_sources();
     check_channels();
     check_rules();
     check_subscriptions();
+    check_client_ids();
   }
 
  private:
@@ -44,6 +49,14 @@ class Checker {
     return std::ranges::none_of(unsound_, [&](std::string_view key) {
       return key.starts_with(path) && (key.size() == path.size() || key[path.size()] == '.');
     });
+  }
+
+  void check_memory() {
+    if (!sound("server.memory_max") || !sound("server.threads")) return;
+    const auto threads = static_cast<std::uint32_t>(config_.server.number("threads"));
+    const auto memory_max = static_cast<std::size_t>(config_.server.number("memory_max"));
+    if (flow::plan_resources(memory_max, threads, 1)) return;
+    report("server.memory_max", flow::memory_shortage(memory_max, threads));
   }
 
   void check_listeners() {
@@ -143,6 +156,34 @@ class Checker {
       for (const auto& loop : ingress::egress_loops(channels, {subscription})) {
         report(path + ".topics", loop);
       }
+    }
+  }
+
+  // A broker ends one connection for another with the same client id: the two would fight for ever.
+  void check_client_ids() {
+    std::map<std::pair<std::string, std::string>, std::string> owners;
+    const auto note = [&](const std::string& path, std::string_view kind, const std::string& name,
+                          const OptionValues& options) {
+      const auto broker = flow::parse_broker_uri(options.text("broker"));
+      if (!sound(path) || !broker) return;
+      const std::string& given = options.text("client_id");
+      const std::string id = given.empty() ? "tocsin-" + name : given;
+      const auto [owner, added] =
+          owners.try_emplace({fmt::format("{}:{}", broker->host, broker->port), id},
+                             fmt::format("{} \"{}\"", kind, name));
+      if (added) return;
+      report(path + ".client_id",
+             fmt::format("\"{}\" is also the client id of {} at this broker", id, owner->second));
+    };
+    for (std::size_t i = 0; i < config_.channels.size(); ++i) {
+      const flow::ChannelConfig& channel = config_.channels[i];
+      if (channel.type != "mqtt") continue;
+      note(fmt::format("channel[{}]", i), "channel", channel.name, channel.options);
+    }
+    for (std::size_t i = 0; i < config_.subscriptions.size(); ++i) {
+      const flow::SubscriptionConfig& subscription = config_.subscriptions[i];
+      note(fmt::format("subscription[{}]", i), "subscription", subscription.name,
+           subscription.options);
     }
   }
 

@@ -111,4 +111,12 @@ double Exposition::value(std::string_view name, std::string_view labels) const {
   return it == family->second.values.end() ? 0 : it->second;
 }
 
+double Exposition::total(std::string_view name) const {
+  const auto family = families_.find(name);
+  if (family == families_.end()) return 0;
+  double sum = 0;
+  for (const auto& [labels, value] : family->second.values) sum += value;
+  return sum;
+}
+
 }  // namespace tocsin::metrics

@@ -24,6 +24,8 @@ class Exposition final : public MetricSink {
   [[nodiscard]] std::string text() const;
   /// The value of one series, labels written as `a="b",c="d"`; 0 when there is none.
   [[nodiscard]] double value(std::string_view name, std::string_view labels = {}) const;
+  /// All series of that name together.
+  [[nodiscard]] double total(std::string_view name) const;
 
  private:
   struct HistogramSeries {

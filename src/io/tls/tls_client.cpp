@@ -164,7 +164,7 @@ class Client final : public TlsClient {
   }
 
   void close() override {
-    if (state_ == TlsState::open) mbedtls_ssl_close_notify(&ssl_);
+    if (state_ == TlsState::open || state_ == TlsState::closed) mbedtls_ssl_close_notify(&ssl_);
   }
 
   std::string take_outgoing() override { return std::exchange(outgoing_, {}); }

@@ -266,6 +266,10 @@ HeadReader::Scan HeadReader::scan(std::string_view region) noexcept {
     const std::size_t line_feed = region.find('\n', scan_at_);
     if (line_feed == region.npos) {
       scan_at_ = region.size();
+      if (line_at_ == start_ && !may_be_start(region.substr(start_))) {
+        error_ = ParseError::syntax;
+        return Scan::failed;
+      }
       if (region.size() < size_max_) return Scan::more;
       error_ = ParseError::head_too_large;
       return Scan::failed;
@@ -286,9 +290,22 @@ HeadReader::Scan HeadReader::scan(std::string_view region) noexcept {
   }
 }
 
+// A peer that does not speak HTTP may wait for us after its first words: its answer is known to be
+// none at once, not when our patience ends.
+bool HeadReader::may_be_start(std::string_view line) const noexcept {
+  constexpr std::string_view version = "HTTP/";
+  if (kind_ == HeadKind::request || line.empty() || line == "\r") return true;
+  const std::size_t n = std::min(line.size(), version.size());
+  return line.substr(0, n) == version.substr(0, n);
+}
+
 bool HeadReader::check_line(std::string_view line) noexcept {
   if (line.find('\r') != line.size() - 1 || line.empty()) {
     error_ = ParseError::line_ending;
+    return false;
+  }
+  if (line_at_ == start_ && !may_be_start(line)) {
+    error_ = ParseError::syntax;
     return false;
   }
   if (line_at_ != start_ && (line.front() == ' ' || line.front() == '\t')) {

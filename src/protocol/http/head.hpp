@@ -116,6 +116,7 @@ class HeadReader {
   enum class Scan : std::uint8_t { more, complete, failed };
   [[nodiscard]] Scan scan(std::string_view region) noexcept;
   [[nodiscard]] bool check_line(std::string_view line) noexcept;
+  [[nodiscard]] bool may_be_start(std::string_view line) const noexcept;
   [[nodiscard]] Step finish(std::string_view head, std::size_t consumed) noexcept;
 
   HeadKind kind_;

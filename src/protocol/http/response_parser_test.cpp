@@ -114,6 +114,25 @@ TEST(HttpResponseParser, RefusesBadResponses) {
   }
 }
 
+// Goal: what is not HTTP is refused with its first wrong byte, not when a head would be complete,
+// also for the second response of a connection.
+TEST(HttpResponseParser, RefusesAnotherProtocolAtOnce) {
+  ResponseParser parser({}, nullptr);
+  for (const std::string_view bytes :
+       {"220 mail ESMTP\r\n", "SSH-2.0", "x", "HTTQ", "\r\n\x15\x03"}) {
+    parser.start(false);
+    ASSERT_EQ(parser.feed("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").status,
+              ParseStatus::complete);
+    parser.start(false);
+    EXPECT_EQ(parser.feed(bytes).status, ParseStatus::failed) << bytes;
+    EXPECT_EQ(parser.error(), ParseError::syntax) << bytes;
+  }
+  for (const std::string_view bytes : {"H", "HTTP/", "\r", "\r\n", "\r\nHTTP/1.1 2"}) {
+    parser.start(false);
+    EXPECT_EQ(parser.feed(bytes).status, ParseStatus::more) << bytes;
+  }
+}
+
 TEST(HttpResponseParser, SaysWhetherARequestMayBeRepeated) {
   ResponseParser parser({}, nullptr);
   parser.start(false);

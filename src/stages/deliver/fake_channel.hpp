@@ -26,10 +26,11 @@ struct FakeWorld {
   std::deque<Submitted> submitted;
   int made = 0;
   int destroyed = 0;
+  int opened = 0;
   int closed = 0;
   bool busy = false;
   bool refuse_make = false;
-  bool answers_close = true;
+  bool answers_close = true;  ///< What closed() says.
 };
 inline FakeWorld fake_world;
 
@@ -37,6 +38,7 @@ class FakeChannel final : public Channel {
  public:
   explicit FakeChannel(std::string tag) : tag_(std::move(tag)) { ++fake_world.made; }
   ~FakeChannel() override { ++fake_world.destroyed; }
+  void open() noexcept override { ++fake_world.opened; }
   Result<void, SubmitError> submit(std::string_view recipient,
                                    std::span<const OutgoingNotification> notifications,
                                    DeliveryCompletion& done) noexcept override {
@@ -47,6 +49,7 @@ class FakeChannel final : public Channel {
     return {};
   }
   void close() noexcept override { ++fake_world.closed; }
+  bool closed() const noexcept override { return fake_world.answers_close; }
 
  private:
   std::string tag_;

@@ -11,6 +11,8 @@ namespace {
 
 // A channel that says busy with nothing in flight gives no sign when it is ready again.
 constexpr Duration busy_pause = std::chrono::milliseconds{20};
+// A channel that was told to close has this long before its successor no longer waits for it.
+constexpr Duration close_max = std::chrono::seconds{5};
 constexpr std::size_t detail_size_max = 512;
 
 std::uint64_t elapsed_ns(MonoTime from, MonoTime to) noexcept {
@@ -205,7 +207,7 @@ bool Lane::any_expired(const Parcel& parcel, MonoTime now) const noexcept {
 
 bool Lane::drop_expired(Parcel& parcel, MonoTime now) {
   if (!any_expired(parcel, now)) return true;
-  if (parcel.attempts > 0) {
+  if (parcel.submitted) {
     // The peer may know this message already, so it is repeated whole or not at all: it lives as
     // long as its oldest notification.
     finish(parcel, flow::Outcome::expired, DeliveryError::none, {});
@@ -254,6 +256,7 @@ bool Lane::start(Parcel& parcel, Connection& connection, MonoTime now) {
     return false;
   }
   ++parcel.attempts;
+  parcel.submitted = true;
   ++connection.inflight;
   ++inflight_;
   counters_.inflight.add(parcel.items.size());
@@ -334,6 +337,7 @@ void Lane::settle_attempt(Parcel& parcel, const Attempt& attempt, MonoTime now) 
 
 void Lane::close_connection(Connection& connection) noexcept {
   if (std::exchange(connection.closing, true)) return;
+  connection.close_awaited_to = shared_.loop.now() + close_max;
   connection.channel->close();
 }
 
@@ -342,13 +346,20 @@ void Lane::tend_connections(MonoTime now) {
   check_stuck(now);
   for (const auto& connection : connections_) {
     const bool replaced = connection != connections_.back() || state_ == State::retired;
-    if (replaced && connection->inflight == 0) close_connection(*connection);
+    // One that was never opened has sent nothing: its attempts begin again on its successor.
+    const bool waits = connection->inflight > 0 && connection->opened;
+    if (replaced && !waits) close_connection(*connection);
   }
   std::erase_if(connections_, [](const auto& connection) {
     return connection->closing && connection->inflight == 0 && connection->channel->closed();
   });
   const bool wants_channel = state_ == State::active || state_ == State::draining;
-  if (current() != nullptr || !wants_channel || connections_.size() > stuck_connections_max) return;
+  if (wants_channel && current() == nullptr) replace_channel(now);
+  open_newest(now);
+}
+
+void Lane::replace_channel(MonoTime now) {
+  if (connections_.size() > stuck_connections_max) return;
   std::unique_ptr<Channel> channel = maker_ ? maker_() : nullptr;
   if (channel == nullptr) {
     stuck_check_at_ = now + policy_.stuck_timeout;
@@ -356,6 +367,24 @@ void Lane::tend_connections(MonoTime now) {
   }
   connections_.push_back(std::make_unique<Connection>());
   connections_.back()->channel = std::move(channel);
+}
+
+void Lane::open_newest(MonoTime now) {
+  open_check_at_ = MonoTime::max();
+  Connection* const newest = current();
+  if (newest == nullptr || newest->opened) return;
+  MonoTime awaited_to = MonoTime::min();
+  for (const auto& connection : connections_) {
+    if (connection.get() == newest) continue;
+    if (!connection->closing) return;  // Its last answer brings us here again.
+    awaited_to = std::max(awaited_to, connection->close_awaited_to);
+  }
+  if (awaited_to > now) {
+    open_check_at_ = awaited_to;
+    return;
+  }
+  newest->opened = true;
+  newest->channel->open();
 }
 
 void Lane::check_stuck(MonoTime now) {
@@ -382,7 +411,7 @@ MonoTime Lane::on_tick(MonoTime now) {
     queue_.promote(now, state_ == State::draining, waits_for_retries);
     pump(now);
   }
-  MonoTime next = std::min(queue_.next_due(waits_for_retries), stuck_check_at_);
+  MonoTime next = std::min({queue_.next_due(waits_for_retries), stuck_check_at_, open_check_at_});
   if (resume_at_ != MonoTime::min()) next = std::min(next, resume_at_);
   return next;
 }

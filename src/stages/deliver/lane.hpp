@@ -90,8 +90,10 @@ class Lane {
   struct Connection {
     std::unique_ptr<Channel> channel;
     std::uint32_t inflight = 0;
+    bool opened = false;
     bool closing = false;
-    bool stuck = false;  ///< Closed because it did not answer.
+    bool stuck = false;           ///< Closed because it did not answer.
+    MonoTime close_awaited_to{};  ///< Until then its successor waits for it to be closed.
   };
   class Slot;
   enum class State : std::uint8_t { active, retired, draining, closed };
@@ -114,6 +116,8 @@ class Lane {
   void close_connection(Connection& connection) noexcept;
   void tend_connections(MonoTime now);
   void check_stuck(MonoTime now);
+  void replace_channel(MonoTime now);
+  void open_newest(MonoTime now);
   [[nodiscard]] Slot& free_slot();
 
   LaneShared& shared_;
@@ -128,6 +132,7 @@ class Lane {
   std::size_t inflight_ = 0;              // Parcels.
   MonoTime resume_at_ = MonoTime::min();  // After the channel said busy.
   MonoTime stuck_check_at_ = MonoTime::max();
+  MonoTime open_check_at_ = MonoTime::max();
   std::vector<std::unique_ptr<Connection>> connections_;  // The last one takes new attempts.
   std::vector<std::unique_ptr<Slot>> slots_;
   std::vector<Slot*> free_slots_;

@@ -52,6 +52,7 @@ Parcel& LaneQueue::acquire() {
   parcel.serial = next_serial_++;
   parcel.size_bytes = 0;
   parcel.attempts = 0;
+  parcel.submitted = false;
   return parcel;
 }
 

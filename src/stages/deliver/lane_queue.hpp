@@ -30,6 +30,7 @@ struct Parcel {
   std::uint32_t attempts = 0;
   Priority priority = Priority::normal;
   State state = State::free;
+  bool submitted = false;   ///< The peer may know this message, whatever became of the attempt.
   bool joinable = false;    ///< Listed as the open parcel of its recipient.
   Parcel* older = nullptr;  ///< Links of the lingering list.
   Parcel* newer = nullptr;

@@ -264,6 +264,89 @@ TEST_F(DeliverStageTest, Reload) {
   while (!fake_world.submitted.empty()) answer();
 }
 
+// Goal: a changed channel opens only when its predecessor is closed, so that two never connect as
+// the same client; a predecessor that does not end holds it up for a few seconds, not for ever; one
+// that is replaced before it was opened never opens.
+TEST_F(DeliverStageTest, OneChannelIsOpenAtATime) {
+  set({config("c", delivery(1, 1))});
+  post("c", "first");
+  turn();
+  EXPECT_EQ(fake_world.opened, 1);
+  fake_world.answers_close = false;
+  set({config("c", delivery(1, 1), "2")});
+  turn(2);
+  EXPECT_EQ(fake_world.opened, 1) << "an attempt is under way";
+  answer();
+  turn(2);
+  EXPECT_EQ(fake_world.closed, 1);
+  EXPECT_EQ(fake_world.opened, 1) << "the old one is not closed yet";
+  fake_world.answers_close = true;
+  turn(2);
+  EXPECT_EQ(fake_world.opened, 2);
+
+  fake_world.answers_close = false;
+  set({config("c", delivery(1, 1), "3")});
+  turn(2);
+  set({config("c", delivery(1, 1), "4")});
+  turn(2);
+  EXPECT_EQ(fake_world.closed, 3);
+  EXPECT_EQ(fake_world.opened, 2);
+  advance(seconds{5});
+  turn(2);
+  EXPECT_EQ(fake_world.opened, 3);
+  fake_world.answers_close = true;
+  turn(2);
+}
+
+// Goal: a message keeps its notifications, and so the id that is made of theirs, over everything
+// that repeats it: a failure, more notifications for the same recipient, a reload with other
+// limits, and an attempt that the reload interrupted, whose message the peer may know already.
+TEST_F(DeliverStageTest, ARepeatedMessageKeepsItsNotifications) {
+  OptionValues values = delivery(2, 1);
+  values.set_number("linger_ms", 6000);
+  values.set_number("expiry", 100'000);
+  set({config("c", values)});
+  const auto ids = [] {
+    std::vector<std::uint64_t> made;
+    for (const NotificationId& id : fake_world.submitted.at(0).ids) made.push_back(id.lo);
+    return made;
+  };
+  const std::vector<std::uint64_t> both{1, 2};
+  post("c", "a");
+  advance(seconds{5});
+  post("c", "a");
+  turn();
+  EXPECT_EQ(ids(), both);
+  post("c", "a");
+  answer(transient_failure());
+  set({config("c", delivery(5, 1), "2")});
+  turn(2);
+  advance(seconds{60});
+  while (ids() != both) {
+    answer();
+    turn();
+    ASSERT_FALSE(fake_world.submitted.empty());
+  }
+  answer();
+  set({config("c", values, "3")});
+  turn(2);
+  post("c", "b");
+  advance(seconds{5});
+  post("c", "b");
+  turn();
+  EXPECT_EQ(ids(), (std::vector<std::uint64_t>{4, 5}));
+  fake_world.busy = true;
+  set({config("c", values, "4")});
+  answer({.verdict = Verdict::transient, .error = DeliveryError::shutdown});
+  turn(2);
+  advance(seconds{96});  // The first one's time is over, the second one's is not.
+  fake_world.busy = false;
+  advance(seconds{1});
+  EXPECT_TRUE(fake_world.submitted.empty()) << "half a message, under another id";
+  EXPECT_EQ(counters().expired.get(), 2U);
+  expect_identity();
+}
+
 // Goal: a configuration that is refused changes nothing and leaks nothing.
 TEST_F(DeliverStageTest, RefusedReloadChangesNothing) {
   set({config("c")});

@@ -81,16 +81,8 @@ void JournalStage::start() {
 }
 
 void JournalStage::on_message(const flow::Message& message) noexcept {
-  switch (message.kind) {
-    case message_append:
-      append(*static_cast<flow::Batch*>(message.object));
-      return;
-    case message_drain:
-      drains_.push_back(static_cast<const Target*>(message.object));
-      return;
-    default:
-      assert(false && "unknown kind of message");
-  }
+  assert(message.kind == message_append);
+  append(*static_cast<flow::Batch*>(message.object));
 }
 
 void JournalStage::append(flow::Batch& batch) noexcept {
@@ -141,9 +133,7 @@ MonoTime JournalStage::on_tick(MonoTime now) noexcept {
   note_preparer_failures();
   pump(now);
   close_unused_segments();
-  const MonoTime again = replay_.step(catalogue_, now);
-  answer_drains();
-  return again;
+  return replay_.step(catalogue_, now);
 }
 
 // While no file can be opened, a failed commit costs nothing: events are refused without being
@@ -403,12 +393,6 @@ void JournalStage::note_failure(io::Errno error, const char* what) noexcept {
 }
 
 bool JournalStage::drained() const noexcept { return queue_.empty() && order_.empty(); }
-
-void JournalStage::answer_drains() noexcept {
-  if (drains_.empty() || !drained()) return;
-  for (const Target* target : drains_) target->post(nullptr);
-  drains_.clear();
-}
 
 bool JournalStage::close() {
   assert(drained());

@@ -31,14 +31,11 @@ struct Wiring {
 
 /// Lives on one loop: everything but the constructor, recover() and describe() on its thread.
 ///
-/// Order of use: recover() before the loop runs, start(), messages, message_drain, close().
+/// Order of use: recover() before the loop runs, start(), messages, drained(), close().
 class JournalStage final : public flow::Receiver, public MetricSource, flow::Ticker {
  public:
   /// `object` is a sealed flow::Batch with one holder for the journal.
   static constexpr std::uint32_t message_append = 1;
-  /// `object` is a `const Target*` that lives until its message (with a null object) comes: when
-  /// all that was appended before is committed or has failed. Appending may go on.
-  static constexpr std::uint32_t message_drain = 2;
 
   /// `data_directory` exists and is locked by this process. The registry is on the same loop.
   JournalStage(flow::Loop& loop, flow::BatchPool& pool, flow::SettlementRegistry& registry,
@@ -124,7 +121,6 @@ class JournalStage final : public flow::Receiver, public MetricSource, flow::Tic
   void abandon(Segment& segment) noexcept;
   void close_unused_segments() noexcept;
   void apply_retention() noexcept;
-  void answer_drains() noexcept;
   void update_gauges() noexcept;
   [[nodiscard]] std::string path_of(std::uint64_t id) const;
   [[nodiscard]] SegmentInfo* info_of(std::uint64_t id) noexcept;
@@ -147,7 +143,6 @@ class JournalStage final : public flow::Receiver, public MetricSource, flow::Tic
   std::vector<std::unique_ptr<Segment>> segments_;  // With open files or blocks to come.
   Segment* current_ = nullptr;                      // Where the next block goes.
   std::deque<SegmentInfo> catalogue_;               // On disk, oldest first.
-  std::vector<const Target*> drains_;
   std::uint64_t preparer_failures_seen_ = 0;
   MonoTime next_failure_log_{};
   std::uint64_t failures_unlogged_ = 0;

@@ -40,7 +40,7 @@ void Replay::start(std::uint64_t sequence) {
 }
 
 void Replay::stop() noexcept {
-  active_ = false;
+  active_ = block_open_ = false;
   reader_.close();
 }
 
@@ -66,23 +66,46 @@ MonoTime Replay::age_origin(std::int64_t base_wall_us) const noexcept {
   return loop_.now() - std::chrono::microseconds(age_us);
 }
 
+std::uint32_t Replay::fill(flow::Batch& batch, const flow::BlockView& block, std::uint32_t first) {
+  if (first == 0 && batch.load(block.bytes())) return block.size();
+  // Written with larger blocks than this configuration has, or partly processed already: a block of
+  // its own, as if those records alone had arrived together.
+  const auto& header = block.header();
+  batch.open(static_cast<Level>(header.level), from_us<WallTime>(header.base_wall_us),
+             from_us<MonoTime>(header.base_mono_us), header.boot_id, (header.flags & 1U) == 0);
+  for (std::uint32_t i = first; i < block.size(); ++i) {
+    const RecordView record = block.record(i);
+    const std::string_view payload = record.payload();
+    if (!batch.fits(payload.size(), record.attrs().size())) break;
+    std::memcpy(batch.payload_tail(), payload.data(), payload.size());
+    batch.append(record.header(), record.attrs(), record.received(), {});
+  }
+  batch.seal();
+  batch.assign(header.base_sequence + first, header.segment_id);
+  batch.stored = true;
+  return batch.size();
+}
+
 void Replay::hand_over(flow::Batch& batch, const flow::BlockView& block) {
   const auto& header = block.header();
   const std::uint64_t last = header.base_sequence + header.record_count - 1;
+  block_open_ = false;
   if (last <= after_) return;
-  after_ = last;
-  if (!batch.load(block.bytes())) {
+  const std::uint64_t first = std::max(header.base_sequence, after_ + 1);
+  const std::uint32_t count =
+      fill(batch, block, static_cast<std::uint32_t>(first - header.base_sequence));
+  // One that fits into no batch is stepped over, so that it does not hold up the others for ever.
+  after_ = first + std::max(count, 1U) - 1;
+  block_open_ = after_ < last;
+  if (count == 0) {
     unreadable_.add();
-    log_->error(
-        "events {} to {} are not processed: their block of {} bytes is larger than the "
-        "blocks of this configuration; raise memory_max and start again",
-        header.base_sequence, last, header.block_size);
+    log_->error("event {} is not processed: it is larger than a block of this program", first);
     return;
   }
   // Monotonic time of another boot means nothing here.
   if (header.boot_id != loop_.io().boot_id()) batch.rebase(age_origin(header.base_wall_us));
   batch.sealed_at = loop_.now();
-  events_.add(header.record_count);
+  events_.add(count);
   forward_to_workers(batch, registry_, workers_);
 }
 
@@ -107,7 +130,7 @@ MonoTime Replay::step(const std::deque<SegmentInfo>& segments, MonoTime now) {
   for (int blocks = 0; blocks < blocks_per_turn_max;) {
     flow::Batch* const batch = pool_.available() > reserve ? pool_.acquire() : nullptr;
     if (batch == nullptr) return now + pool_retry;
-    const bool found = reader_.is_open() && read_block(segments);
+    const bool found = block_open_ || (reader_.is_open() && read_block(segments));
     if (found) {
       hand_over(*batch, reader_.block());
       ++blocks;

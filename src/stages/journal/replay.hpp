@@ -52,7 +52,11 @@ class Replay {
   [[nodiscard]] bool read_block(const std::deque<SegmentInfo>& segments);
   /// What this boot's monotonic clock said, or would have said, at that wall time.
   [[nodiscard]] MonoTime age_origin(std::int64_t base_wall_us) const noexcept;
+  /// Gives the workers the block's events behind `after_`, as many as fit into the batch.
   void hand_over(flow::Batch& batch, const flow::BlockView& block);
+  /// Puts `block` into the batch, or what fits of its records from `first` on. How many those are.
+  [[nodiscard]] static std::uint32_t fill(flow::Batch& batch, const flow::BlockView& block,
+                                          std::uint32_t first);
 
   flow::Loop& loop_;
   flow::BatchPool& pool_;
@@ -64,6 +68,7 @@ class Replay {
   bool active_ = false;
   std::uint64_t after_ = 0;       ///< Sequence up to which nothing is to be read.
   std::uint64_t segment_id_ = 0;  ///< The one being read, or read last.
+  bool block_open_ = false;       ///< The reader's block has events that are still to come.
   Counter events_;
   Counter unreadable_;
 };

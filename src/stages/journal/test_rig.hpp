@@ -94,8 +94,9 @@ struct Rig {
   }
 
   explicit Rig(Disk& disk, Faults faults = {}, Options options = small_options(),
-               std::size_t pool_count = 16, std::uint64_t cursor = 0)
-      : io(disk, faults), loop(io, "test"), pool(pool_count, batch_size) {
+               std::size_t pool_count = 16, std::uint64_t cursor = 0,
+               std::size_t batch_bytes = batch_size)
+      : io(disk, faults), loop(io, "test"), pool(pool_count, batch_bytes) {
     registry.at = cursor;
     journal = std::make_unique<JournalStage>(loop, pool, registry, "data", options,
                                              Wiring{.reactors = {{&loop, &reactor, kind_ack}},

@@ -104,6 +104,7 @@ BrokerSubscription::BrokerSubscription(flow::Loop& loop, Log log, flow::Intake& 
              static_cast<std::size_t>(config.options.number("queue_bytes"))),
       client_(loop, log, broker_options(config), *this, this) {
   intake_.add_ready_listener(*this);
+  client_.open();
 }
 
 // Paho's thread.
@@ -187,8 +188,12 @@ void BrokerSubscription::describe(MetricSink& sink) const {
   }
   sink.counter("tocsin_subscription_disconnects_total", "Times the broker was lost.", labels,
                disconnects_.get());
-  sink.gauge("tocsin_subscription_connected", "1 while the broker is connected.", labels,
-             up_.load(std::memory_order_relaxed) ? 1 : 0);
+  sink.counter("tocsin_subscription_failures_total",
+               "Times the broker was reached but refused a topic filter or did not answer.", labels,
+               subscribe_failures_.get());
+  sink.gauge("tocsin_subscription_connected",
+             "1 while the broker is connected and has accepted all topic filters.", labels,
+             subscribed() ? 1 : 0);
   sink.gauge("tocsin_subscription_queued", "Messages taken from the broker and not yet decoded.",
              labels, static_cast<double>(queue_.size()));
 }

@@ -54,10 +54,13 @@ class BrokerSubscription final : public flow::Receiver,
   void on_message(const flow::Message& message) noexcept override;
   void on_broker_message(const flow::BrokerMessage& message) noexcept override;
   void on_broker_state(bool connected) noexcept override;
+  void on_subscribe_failed() noexcept override { subscribe_failures_.add(); }
   void on_ready() noexcept override { take_queued(); }
   void describe(MetricSink& sink) const override;
 
-  [[nodiscard]] bool connected() const noexcept { return client_.connected(); }
+  [[nodiscard]] const std::string& name() const noexcept { return name_; }
+  /// Connected, and the broker has accepted every topic filter. Any thread.
+  [[nodiscard]] bool subscribed() const noexcept { return up_.load(std::memory_order_relaxed); }
   [[nodiscard]] const MessageQueue& queue() const noexcept { return queue_; }
   [[nodiscard]] std::uint64_t accepted() const noexcept { return accepted_.get(); }
   [[nodiscard]] std::uint64_t ignored() const noexcept { return ignored_.get(); }
@@ -82,6 +85,7 @@ class BrokerSubscription final : public flow::Receiver,
   SharedCounter ignored_;
   std::array<Counter, flow::refusal_count> refused_;
   Counter disconnects_;
+  Counter subscribe_failures_;
   std::atomic<bool> up_{false};
   flow::BrokerClient client_;
 };

@@ -140,7 +140,7 @@ TEST_F(SubscriptionTest, ReceivesFromARealBroker) {
   BrokerSubscription subscription(loop_, make_null_log(), intake_,
                                   config(broker.uri(), {"$share/g/plant/#", "notifications/#"}));
   for (int i = 0; i < 3; ++i) loop_.turn(io_.now());
-  EXPECT_FALSE(subscription.connected());
+  EXPECT_FALSE(subscription.subscribed());
   ASSERT_TRUE(broker.start()) << "mosquitto must be installed";
   flow::BrokerOptions options;
   options.uri = broker.uri();
@@ -148,7 +148,8 @@ TEST_F(SubscriptionTest, ReceivesFromARealBroker) {
   options.reconnect_min = std::chrono::milliseconds{10};
   Publisher published;
   flow::BrokerClient publisher(loop_, make_null_log(), options, published);
-  ASSERT_TRUE(turn_until([&] { return subscription.connected() && publisher.connected(); }));
+  publisher.open();
+  ASSERT_TRUE(turn_until([&] { return subscription.subscribed() && publisher.connected(); }));
 
   // The broker may acknowledge our subscription late: repeat until the first one arrives.
   EXPECT_TRUE(turn_until([&] {
@@ -197,7 +198,8 @@ TEST_F(SubscriptionTest, ClosesWhileBlocked) {
   options.reconnect_min = std::chrono::milliseconds{10};
   Publisher published;
   flow::BrokerClient publisher(loop_, make_null_log(), options, published);
-  ASSERT_TRUE(turn_until([&] { return subscription.connected() && publisher.connected(); }));
+  publisher.open();
+  ASSERT_TRUE(turn_until([&] { return subscription.subscribed() && publisher.connected(); }));
   intake_.set_full(true);
   EXPECT_TRUE(turn_until([&] {
     (void)publisher.publish("t", "x", 0, {});

@@ -98,6 +98,8 @@ class BrokerChannel final : public Channel, public flow::BrokerListener {
         waiting_(static_cast<std::size_t>(options.number("outstanding_max"))),
         client_(context.loop, context.log, broker_options(context, options), *this) {}
 
+  void open() noexcept override { client_.open(); }
+
   Result<void, SubmitError> submit(std::string_view recipient,
                                    std::span<const OutgoingNotification> notifications,
                                    DeliveryCompletion& done) noexcept override {

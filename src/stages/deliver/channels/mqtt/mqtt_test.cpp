@@ -104,12 +104,13 @@ class MqttChannelTest : public ::testing::Test {
     channel_->close();
     EXPECT_TRUE(turn_until([&] { return channel_->closed(); }));
   }
-  void make(const OptionValues& values) {
+  void make(const OptionValues& values, bool opened = true) {
     ChannelContext context{
         .loop = loop_, .log = make_null_log(), .name = "m", .hub = &hub_, .print = {}};
     auto made = channel_type_mqtt.make(context, values);
     ASSERT_TRUE(made) << made.error();
     channel_ = std::move(*made);
+    if (opened) channel_->open();
   }
   /// Turns until the condition holds; false after ten seconds.
   bool turn_until(const std::function<bool()>& condition) {
@@ -164,6 +165,23 @@ TEST_F(MqttChannelTest, UnreachableBrokerIsTransient) {
   EXPECT_EQ(attempt.error, DeliveryError::connect);
 }
 
+// Goal: an attempt that comes before the connection is up waits for it instead of failing; one that
+// waits in vain fails when its time is over.
+TEST_F(MqttChannelTest, TheFirstAttemptWaitsForTheConnection) {
+  testing::Mosquitto broker;
+  ASSERT_TRUE(broker.start()) << "mosquitto must be installed";
+  make(options(broker.uri(), "plant/{rule}"));
+  EXPECT_EQ(send().verdict, Verdict::delivered);
+  channel_->close();
+  EXPECT_TRUE(turn_until([&] { return channel_->closed(); }));
+  OptionValues short_time = options(broker.uri(), "plant/{rule}");
+  short_time.set_number("attempt_timeout_ms", 100);
+  make(short_time, /*opened=*/false);
+  const Attempt attempt = send();
+  EXPECT_EQ(attempt.verdict, Verdict::transient);
+  EXPECT_EQ(attempt.error, DeliveryError::connect);
+}
+
 // Goal: a real broker gets the body and our marker; the channel survives its restart.
 TEST_F(MqttChannelTest, PublishesToARealBrokerAcrossItsRestart) {
   testing::Mosquitto broker;
@@ -190,6 +208,7 @@ TEST_F(MqttChannelTest, PublishesToARealBrokerAcrossItsRestart) {
   watch.filters = {"plant/#"};
   watch.reconnect_min = std::chrono::milliseconds{10};
   flow::BrokerClient watcher(loop_, make_null_log(), watch, received, &received);
+  watcher.open();
   make(options(broker.uri(), "plant/{rule}"));
   EXPECT_TRUE(turn_until([&] { return received.up.load(); }));
   // The subscription may be acknowledged after the first publish: publish until one arrives.

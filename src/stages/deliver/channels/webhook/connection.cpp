@@ -14,6 +14,9 @@ namespace {
 constexpr http::Limits response_limits{
     .head_size_max = 16 * 1024, .body_size_max = 16 * 1024, .chunk_extra_max = 2048};
 
+// For a closing alert to a peer that does not read.
+constexpr Duration goodbye_max = std::chrono::milliseconds{200};
+
 std::string errno_text(io::Errno error) {
   return std::error_code(error, std::generic_category()).message();
 }
@@ -141,7 +144,15 @@ void WebhookConnection::flush() {
 
 void WebhookConnection::on_sent(io::Errno error) noexcept {
   sending_ = false;
-  if (error != 0) return;  // on_end tells the rest.
+  if (std::exchange(leaving_, false)) {
+    loop_.disarm(*this);
+    loop_.io().close(stream_);
+    return;
+  }
+  if (error != 0) {
+    broken_ = true;
+    return;  // on_end tells the rest.
+  }
   if (state_ == State::sending && pending_.empty()) state_ = State::waiting;
   flush();
 }
@@ -154,7 +165,6 @@ void WebhookConnection::on_data(std::span<const std::byte> bytes) noexcept {
   }
   const io::TlsState state = tls_->receive(bytes);
   if (state == io::TlsState::failed) {
-    flush();  // The alert tells the peer why.
     fail(Verdict::transient, DeliveryError::tls, tls_->error());
     return;
   }
@@ -198,6 +208,7 @@ void WebhookConnection::on_response() {
 
 void WebhookConnection::on_end(io::Errno error) noexcept {
   if (state_ == State::closing || state_ == State::gone) return;
+  broken_ = error != 0;
   if (!busy_) {
     close();
     return;
@@ -223,6 +234,10 @@ void WebhookConnection::reconnect() {
 }
 
 void WebhookConnection::on_timer(MonoTime /*now*/) noexcept {
+  if (std::exchange(leaving_, false)) {
+    loop_.io().close(stream_);
+    return;
+  }
   if (busy_) {
     fail(Verdict::transient, DeliveryError::timeout, "no answer in time");
   } else {
@@ -258,17 +273,32 @@ void WebhookConnection::close() {
   state_ = State::closing;
   if (!reconnecting_) loop_.disarm(*this);
   if (connected) {
-    loop_.io().close(stream_);
+    if (!say_goodbye()) loop_.io().close(stream_);
   } else {
     state_ = State::gone;
     owner_.on_gone(*this);
   }
 }
 
+// close_notify (RFC 5246 section 7.2.1), without which a peer cannot tell our end from an
+// attacker's; or the alert that says why a handshake failed.
+bool WebhookConnection::say_goodbye() {
+  if (!tls_ || sending_ || broken_ || reconnecting_) return false;
+  tls_->close();
+  pending_ += tls_->take_outgoing();
+  if (pending_.empty()) return false;
+  outgoing_.swap(pending_);
+  pending_.clear();
+  sending_ = leaving_ = true;
+  loop_.arm(*this, loop_.now() + goodbye_max);
+  loop_.io().send(stream_, std::as_bytes(std::span{outgoing_}));
+  return true;
+}
+
 void WebhookConnection::on_closed() noexcept {
   stream_ = {};
   tls_.reset();
-  sending_ = false;
+  sending_ = leaving_ = broken_ = false;
   pending_.clear();
   if (reconnecting_ && busy_) {
     reconnecting_ = false;

@@ -82,6 +82,8 @@ class WebhookConnection final : public io::StreamHandler, public flow::Timer {
   void fail(Verdict verdict, DeliveryError error, std::string detail);
   void finish(Attempt attempt);
   void close();
+  /// Whether a last TLS record is on its way; then the connection is closed behind it.
+  [[nodiscard]] bool say_goodbye();
   void reconnect();
 
   flow::Loop& loop_;
@@ -94,6 +96,8 @@ class WebhookConnection final : public io::StreamHandler, public flow::Timer {
   bool reused_ = false;        // The running request is not the first on this connection.
   bool reconnecting_ = false;  // on_closed begins again instead of ending.
   bool sending_ = false;
+  bool leaving_ = false;  // Closes when the last record has gone out, or the timer fires.
+  bool broken_ = false;   // The stream has failed: nothing can be sent.
   io::StreamId stream_{};
   std::vector<io::Endpoint> addresses_;
   std::size_t next_address_ = 0;

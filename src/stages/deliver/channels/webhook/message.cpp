@@ -99,11 +99,11 @@ bool header_acceptable(std::string_view header) noexcept {
 std::string message_id(std::span<const OutgoingNotification> notifications) {
   NotificationId id = notifications.front().id;
   if (notifications.size() > 1) {
-    std::string ids;
-    for (const auto& n : notifications) {
-      const UuidText text = uuid_text(n.id.hi, n.id.lo);
-      ids += view(text);
-    }
+    // In an order of their own: after a restart the same notifications may come in another.
+    std::vector<std::string> texts;
+    for (const auto& n : notifications) texts.emplace_back(view(uuid_text(n.id.hi, n.id.lo)));
+    std::ranges::sort(texts);
+    const std::string ids = fmt::format("{}", fmt::join(texts, ""));
     id = {.hi = hash64(ids, 1), .lo = hash64(ids, 2)};
   }
   return fmt::format("msg_{:016x}{:016x}", id.hi, id.lo);

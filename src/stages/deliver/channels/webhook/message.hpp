@@ -27,7 +27,7 @@ struct MessageStyle {
 };
 
 /// The id that every attempt of these notifications carries: of a single one its own, of a batch
-/// one derived from all of them in order.
+/// one derived from all of them, whatever their order.
 [[nodiscard]] std::string message_id(std::span<const OutgoingNotification> notifications);
 
 /// The request body in the standard form. `now` is the time of this attempt.

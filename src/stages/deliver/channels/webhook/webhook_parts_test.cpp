@@ -1,6 +1,7 @@
 #include <gtest/gtest.h>
 
 #include "stages/deliver/channels/webhook/classify.hpp"
+#include "stages/deliver/channels/webhook/message.hpp"
 #include "stages/deliver/channels/webhook/signature.hpp"
 #include "stages/deliver/channels/webhook/url.hpp"
 
@@ -26,6 +27,28 @@ TEST(Signature, WeakOrMalformedSecretsAreRefused) {
   for (const char* bad : {"", "secret", "whsec_", "whsec_c2hvcnQ=", "whsec_!!!!"}) {
     EXPECT_FALSE(SigningSecret::parse(bad).has_value()) << bad;
   }
+}
+
+// Goal: the same notifications make the same id in any order, other notifications another one, and
+// a single one its own.
+TEST(Message, IdIsMadeOfItsNotifications) {
+  const auto id = [](std::vector<std::uint64_t> numbers) {
+    std::vector<OutgoingNotification> notifications;
+    for (const std::uint64_t number : numbers) {
+      notifications.push_back({.id = {.hi = 1, .lo = number},
+                               .event_id = {},
+                               .rule = {},
+                               .event_type = {},
+                               .subject = {},
+                               .body = {},
+                               .traceparent = {}});
+    }
+    return message_id(notifications);
+  };
+  EXPECT_EQ(id({7}), "msg_00000000000000010000000000000007");
+  EXPECT_EQ(id({1, 2, 3}), id({3, 1, 2}));
+  EXPECT_NE(id({1, 2, 3}), id({1, 2}));
+  EXPECT_NE(id({1, 2, 3}), id({1, 2, 4}));
 }
 
 TEST(Url, IsTakenApart) {
