@@ -9,12 +9,11 @@ namespace {
 
 // Records looked at in one turn: with one thread the sockets wait for them (about 0.3 ms).
 constexpr std::uint32_t records_per_turn = 1024;
-// While many notifications are under way fewer records are taken at a time, with a pause: a
-// receiver that keeps up must get the chance to, before its lane is full and the rest becomes dead
-// letters.
-constexpr std::uint32_t records_per_crowded_turn = 32;
-constexpr Duration crowded_pause = std::chrono::microseconds(50);
-constexpr std::size_t crowded_share = 16;
+// What one turn may create of all notifications and body bytes that there may be: deliver sees them
+// before a lane's half is full, and can ask for a pause.
+constexpr std::size_t turn_share = 32;
+// Between two turns that create that much: deliver may be another thread.
+constexpr Duration burst_pause = std::chrono::microseconds(50);
 // Deliver gives notifications back within a turn or two; nobody signals that.
 constexpr Duration stall_pause = std::chrono::milliseconds(1);
 
@@ -49,29 +48,35 @@ void Worker::on_message(const flow::Message& message) noexcept {
 }
 
 MonoTime Worker::on_tick(MonoTime now) noexcept {
-  const bool crowded = pool_.in_use() > pool_.count() / crowded_share;
-  std::uint32_t budget = crowded ? records_per_crowded_turn : records_per_turn;
-  while (!batches_.empty() && budget > 0) {
+  if (batches_.empty()) return MonoTime::max();
+  if (pool_.asked_to_wait()) {
+    stalls_.add();
+    return now + stall_pause;
+  }
+  budget_ = {.records = records_per_turn,
+             .notifications = std::max<std::size_t>(pool_.count() / turn_share, 1),
+             .body_bytes = std::max<std::size_t>(pool_.body_budget() / turn_share, 1)};
+  while (!batches_.empty()) {
     flow::Batch& batch = *batches_.front();
-    if (!work(batch, budget)) {
-      post_created();
-      if (budget == 0) break;
+    const Pause pause = work(batch);
+    post_created();
+    if (pause == Pause::turn) return now;
+    if (pause == Pause::burst) return now + burst_pause;
+    if (pause == Pause::exhausted) {
       stalls_.add();
       return now + stall_pause;
     }
     batches_.pop_front();
-    post_created();
     finish(batch);
   }
-  if (batches_.empty()) return MonoTime::max();
-  return crowded ? now + crowded_pause : now;
+  return MonoTime::max();
 }
 
-bool Worker::work(flow::Batch& batch, std::uint32_t& budget) {
+Worker::Pause Worker::work(flow::Batch& batch) {
   const flow::BlockView block = batch.view();
   auto& range = *static_cast<flow::SettlementRange*>(batch.settlement);
   for (; record_ < block.size(); ++record_) {
-    if (budget == 0) return false;
+    if (budget_.records == 0) return Pause::turn;
     const RecordView record = block.record(record_);
     if (record.header().partition_hash % shard_.count != shard_.index) continue;
     if (!matched_) {
@@ -83,20 +88,20 @@ bool Worker::work(flow::Batch& batch, std::uint32_t& budget) {
         router_.adopt(snapshot_->routes);
         renderer_.adopt(snapshot_->templates);
       }
-      --budget;
+      --budget_.records;
       events_.add();
       matcher_.match(record, rules_);
       matched_ = true;
       rule_at_ = 0;
     }
-    if (!route_matches(record, range)) return false;
+    if (const Pause pause = route_matches(record, range); pause != Pause::none) return pause;
     matched_ = false;
   }
   record_ = 0;
-  return true;
+  return Pause::none;
 }
 
-bool Worker::route_matches(const RecordView& record, flow::SettlementRange& range) {
+Worker::Pause Worker::route_matches(const RecordView& record, flow::SettlementRange& range) {
   for (; rule_at_ < rules_.size(); ++rule_at_) {
     if (!routed_) {
       router_.route(record, matcher_.document(), rules_[rule_at_], routes_);
@@ -104,11 +109,12 @@ bool Worker::route_matches(const RecordView& record, flow::SettlementRange& rang
       target_at_ = 0;
     }
     for (; target_at_ < routes_.size(); ++target_at_) {
-      if (!emit(record, rules_[rule_at_], routes_[target_at_], range)) return false;
+      if (budget_.notifications == 0 || budget_.body_bytes == 0) return Pause::burst;
+      if (!emit(record, rules_[rule_at_], routes_[target_at_], range)) return Pause::exhausted;
     }
     routed_ = false;
   }
-  return true;
+  return Pause::none;
 }
 
 bool Worker::emit(const RecordView& record, std::uint32_t rule, const route::Target& target,
@@ -122,6 +128,8 @@ bool Worker::emit(const RecordView& record, std::uint32_t rule, const route::Tar
     pool_.release(notification);
     return false;
   }
+  --budget_.notifications;
+  budget_.body_bytes -= std::min(budget_.body_bytes, notification->body.size());
   notification->created = loop_.now();
   notification->range = &range;
   range.retain();

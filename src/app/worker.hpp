@@ -48,10 +48,21 @@ class Worker final : public flow::Receiver, public flow::Ticker, public MetricSo
   void describe(MetricSink& sink) const override;
 
  private:
-  /// Works on the front batch until it is done, `budget` records were looked at, or the
-  /// notification pool is empty. True when the batch is done.
-  bool work(flow::Batch& batch, std::uint32_t& budget);
-  bool route_matches(const RecordView& record, flow::SettlementRange& range);
+  /// What one turn may still do.
+  struct Budget {
+    std::uint32_t records = 0;
+    std::size_t notifications = 0;
+    std::size_t body_bytes = 0;
+  };
+  /// Why work on a batch stopped before its end.
+  enum class Pause : std::uint8_t {
+    none,
+    turn,      ///< Enough records for one turn.
+    burst,     ///< Enough notifications for one turn.
+    exhausted  ///< No notification, or no memory for its body, is free.
+  };
+  Pause work(flow::Batch& batch);
+  Pause route_matches(const RecordView& record, flow::SettlementRange& range);
   [[nodiscard]] bool emit(const RecordView& record, std::uint32_t rule, const route::Target& target,
                           flow::SettlementRange& range);
   void finish(flow::Batch& batch);
@@ -68,7 +79,8 @@ class Worker final : public flow::Receiver, public flow::Ticker, public MetricSo
   render::Renderer renderer_;
 
   std::deque<flow::Batch*> batches_;
-  // Where the front batch stands; an empty notification pool interrupts anywhere.
+  Budget budget_;
+  // Where the front batch stands; a pause interrupts anywhere.
   std::uint32_t record_ = 0;
   bool matched_ = false;
   std::size_t rule_at_ = 0;

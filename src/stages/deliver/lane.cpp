@@ -98,7 +98,8 @@ Lane::Lane(LaneShared& shared, LaneCounters& counters, std::string name, LanePol
       name_(std::move(name)),
       policy_(std::move(policy)),
       queue_(policy_.batch, policy_.priority_quantum),
-      maker_(std::move(maker)) {
+      maker_(std::move(maker)),
+      patience_(shared.pool, shared.loop.now()) {
   assert(channel != nullptr);
   connections_.push_back(std::make_unique<Connection>());
   connections_.back()->channel = std::move(channel);
@@ -129,6 +130,12 @@ void Lane::add(flow::Notification& notification, MonoTime now) {
   pending_bytes_ += notification.body.size();
   counters_.pending.add();
   queue_.add(notification, now);
+  update_patience(now);
+}
+
+void Lane::update_patience(MonoTime now) noexcept {
+  patience_.update(pending_ > policy_.queue_max / 2 || pending_bytes_ > policy_.queue_bytes_max / 2,
+                   now);
 }
 
 void Lane::reconfigure(LanePolicy policy, std::unique_ptr<Channel> channel, ChannelMaker maker) {
@@ -315,6 +322,7 @@ void Lane::settle_attempt(Parcel& parcel, const Attempt& attempt, MonoTime now) 
       for (const flow::Notification* item : parcel.items) {
         counters_.delivery.record(elapsed_ns(item->received, now));
       }
+      patience_.on_answer(now);
       return finish(parcel, flow::Outcome::sent, DeliveryError::none, {});
     case Decision::Kind::retry:
       if (state_ == State::retired) {
@@ -411,7 +419,9 @@ MonoTime Lane::on_tick(MonoTime now) {
     queue_.promote(now, state_ == State::draining, waits_for_retries);
     pump(now);
   }
-  MonoTime next = std::min({queue_.next_due(waits_for_retries), stuck_check_at_, open_check_at_});
+  update_patience(now);
+  MonoTime next = std::min(
+      {queue_.next_due(waits_for_retries), stuck_check_at_, open_check_at_, patience_.due()});
   if (resume_at_ != MonoTime::min()) next = std::min(next, resume_at_);
   return next;
 }

@@ -17,6 +17,7 @@
 #include "stages/deliver/counters.hpp"
 #include "stages/deliver/dead_letters.hpp"
 #include "stages/deliver/lane_queue.hpp"
+#include "stages/deliver/patience.hpp"
 #include "stages/deliver/retry_policy.hpp"
 
 namespace tocsin::deliver {
@@ -119,6 +120,7 @@ class Lane {
   void replace_channel(MonoTime now);
   void open_newest(MonoTime now);
   [[nodiscard]] Slot& free_slot();
+  void update_patience(MonoTime now) noexcept;
 
   LaneShared& shared_;
   LaneCounters& counters_;
@@ -133,6 +135,7 @@ class Lane {
   MonoTime resume_at_ = MonoTime::min();  // After the channel said busy.
   MonoTime stuck_check_at_ = MonoTime::max();
   MonoTime open_check_at_ = MonoTime::max();
+  Patience patience_;
   std::vector<std::unique_ptr<Connection>> connections_;  // The last one takes new attempts.
   std::vector<std::unique_ptr<Slot>> slots_;
   std::vector<Slot*> free_slots_;
