@@ -2,6 +2,7 @@
 // A small Io for unit tests that need a loop but no sockets: a clock that is set by hand or real, a
 // wake-up that works across threads, and files in memory.
 
+#include <algorithm>
 #include <chrono>
 #include <condition_variable>
 #include <map>
@@ -89,8 +90,9 @@ class FakeIo : public StillIo {
     if (kind_ == Time::manual) return;
     std::unique_lock guard(mutex_);
     // Bounded, so that a test's condition is looked at even if a wake-up were lost.
-    const auto limit = std::min(deadline, now() + std::chrono::milliseconds{50});
-    condition_.wait_for(guard, limit - now(), [this] { return woken_; });
+    const MonoTime start = now();
+    const auto limit = std::clamp(deadline, start, start + std::chrono::milliseconds{50});
+    condition_.wait_for(guard, limit - start, [this] { return woken_; });
     woken_ = false;
   }
   void wake() noexcept override {

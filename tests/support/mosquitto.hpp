@@ -36,7 +36,7 @@ class Mosquitto {
     UniqueFd file(::mkstemp(pattern.data()));
     config_ = pattern.data();
     std::ofstream(config_) << "listener " << port_ << " 127.0.0.1\nallow_anonymous true\n"
-                           << "persistence false\nlog_type none\n";
+                           << "persistence false\nlog_type none\nuser root\n";
   }
   ~Mosquitto() {
     stop();
@@ -51,11 +51,14 @@ class Mosquitto {
   /// False when it is not installed or cannot start.
   [[nodiscard]] bool start() {
     for (const char* program : {"/usr/sbin/mosquitto", "/usr/local/sbin/mosquitto"}) {
-      std::vector<std::string> words{program, "-c", config_};
+      if (::access(program, X_OK) != 0) continue;
+      // It ends with the test, also when the test crashes. ("user root": a process that gives up
+      // its identity loses that arrangement.)
+      std::vector<std::string> words{setpriv, "--pdeathsig", "KILL", program, "-c", config_};
       std::vector<char*> arguments;
       for (std::string& word : words) arguments.push_back(word.data());
       arguments.push_back(nullptr);
-      if (::posix_spawn(&pid_, program, nullptr, nullptr, arguments.data(), environ) == 0) {
+      if (::posix_spawn(&pid_, setpriv, nullptr, nullptr, arguments.data(), environ) == 0) {
         return accepts_connections();
       }
       pid_ = 0;
@@ -70,6 +73,8 @@ class Mosquitto {
   }
 
  private:
+  static constexpr const char* setpriv = "/usr/bin/setpriv";
+
   static sockaddr_in loopback(std::uint16_t port) {
     sockaddr_in address{};
     address.sin_family = AF_INET;

@@ -279,6 +279,12 @@ void Lane::pump(MonoTime now) {
     Parcel* const parcel = queue_.take();
     if (parcel == nullptr) return;
     if (!drop_expired(*parcel, now)) continue;
+    const std::size_t count_max = policy_.batch.count;
+    // Collected before a reload. What the peer may know is repeated whole, unless messages now
+    // carry one notification only.
+    if (parcel->items.size() > count_max && (!parcel->submitted || count_max == 1)) {
+      queue_.split(*parcel, count_max);
+    }
     if (start(*parcel, *connection, now)) continue;
     queue_.untake(*parcel);
     resume_at_ = now + busy_pause;

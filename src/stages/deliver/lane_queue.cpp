@@ -157,6 +157,19 @@ void LaneQueue::untake(Parcel& parcel) {
   ready_[index_of(parcel.priority)].push_front(&parcel);
 }
 
+void LaneQueue::split(Parcel& parcel, std::size_t count) {
+  assert(parcel.state == Parcel::State::inflight && count > 0 && count < parcel.items.size());
+  Parcel& rest = acquire();
+  const auto cut = parcel.items.begin() + static_cast<std::ptrdiff_t>(count);
+  rest.items.assign(cut, parcel.items.end());
+  parcel.items.erase(cut, parcel.items.end());
+  rest.priority = parcel.priority;
+  rest.attempts = parcel.attempts;
+  rest.submitted = parcel.submitted;
+  rest.state = Parcel::State::ready;
+  ready_[index_of(rest.priority)].push_front(&rest);
+}
+
 void LaneQueue::retry_at(Parcel& parcel, MonoTime due) {
   assert(parcel.state == Parcel::State::inflight);
   parcel.state = Parcel::State::waiting;

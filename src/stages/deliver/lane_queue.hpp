@@ -71,6 +71,8 @@ class LaneQueue {
   [[nodiscard]] Parcel* take() noexcept;
   /// The parcel goes back to where take() found it: nothing was started.
   void untake(Parcel& parcel);
+  /// Leaves `count` notifications in the parcel in flight; the others are ready next, in order.
+  void split(Parcel& parcel, std::size_t count);
   /// The parcel in flight will be ready again at `due`.
   void retry_at(Parcel& parcel, MonoTime due);
   /// The parcel in flight is finished; its notifications have new owners.

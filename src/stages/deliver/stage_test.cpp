@@ -264,6 +264,37 @@ TEST_F(DeliverStageTest, Reload) {
   while (!fake_world.submitted.empty()) answer();
 }
 
+// Goal: what was collected for messages of many is sent one by one when a reload says so, in order;
+// each is accounted for, also when the first attempts had failed.
+TEST_F(DeliverStageTest, ReloadToSingleMessages) {
+  for (const bool tried : {false, true}) {
+    fake_world = {};
+    set({config("c", delivery(3, 1), tried ? "a" : "b")});
+    fake_world.busy = !tried;
+    for (int i = 0; i < 3; ++i) post("c", "alice");
+    turn();
+    if (tried) {
+      ASSERT_EQ(fake_world.submitted.size(), 1U);
+      EXPECT_EQ(fake_world.submitted[0].ids.size(), 3U);
+      answer(transient_failure());
+    }
+    fake_world.busy = false;
+    set({config("c", delivery(1, 1), tried ? "c" : "d")});
+    advance(seconds{60});
+    turn(2);
+    const std::uint64_t first = last_id_ - 2;
+    for (std::uint64_t id = first; id <= last_id_; ++id) {
+      ASSERT_EQ(fake_world.submitted.size(), 1U);
+      ASSERT_EQ(fake_world.submitted[0].ids.size(), 1U);
+      EXPECT_EQ(fake_world.submitted[0].ids[0].lo, id);
+      answer();
+      turn();
+    }
+    EXPECT_EQ(counters().sent.get(), last_id_);
+    EXPECT_EQ(counters().pending.get(), 0U);
+  }
+}
+
 // Goal: a changed channel opens only when its predecessor is closed, so that two never connect as
 // the same client; a predecessor that does not end holds it up for a few seconds, not for ever; one
 // that is replaced before it was opened never opens.
