@@ -13,6 +13,8 @@ Engine::Engine(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
 
 Engine::~Engine() {
   parts_->threads.stop();
+  // Its answers are posted to loops, which are about to end.
+  if (parts_->environment.resolver != nullptr) parts_->environment.resolver->stop();
   // After a drain that ran out of time operations still refer to the parts. The process is about to
   // end: its memory goes with it, and nothing waits for a peer that does not answer.
   if (!parts_->quiet) static_cast<void>(parts_.release());

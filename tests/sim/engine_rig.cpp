@@ -86,6 +86,7 @@ class FakeResolver final : public io::Resolver {
     endpoint.port = port;
     callback(std::vector{endpoint});
   }
+  void stop() noexcept override {}
 };
 
 config::EngineConfig engine_config(bool single_commits) {

@@ -13,6 +13,7 @@
 #include <deque>
 #include <mutex>
 #include <thread>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -74,12 +75,11 @@ class AresResolver final : public Resolver {
   AresResolver& operator=(const AresResolver&) = delete;
 
   ~AresResolver() override {
-    stop_.store(true, std::memory_order_release);
-    wake();
-    if (thread_.joinable()) thread_.join();
+    stop_and_join();
     if (channel_ != nullptr) ares_destroy(channel_);
-    for (Request& request : queue_) request.callback(Unexpected{ResolveError::failed});
   }
+
+  void stop() noexcept override { stop_and_join(); }
 
   Result<void, std::string> start() {
     if (library_.status() != ARES_SUCCESS || !wake_.valid()) {
@@ -101,16 +101,19 @@ class AresResolver final : public Resolver {
       callback(std::vector<Endpoint>{*address});
       return;
     }
+    ResolveError error = ResolveError::busy;
     {
       const std::scoped_lock guard(mutex_);
-      if (pending_ < options_.pending_max) {
+      if (stop_.load(std::memory_order_acquire)) {
+        error = ResolveError::failed;
+      } else if (pending_ < options_.pending_max) {
         ++pending_;
         queue_.push_back({host, port, std::move(callback), this});
         callback = nullptr;
       }
     }
     if (callback) {
-      callback(Unexpected{ResolveError::busy});
+      callback(Unexpected{error});
     } else {
       wake();
     }
@@ -123,6 +126,18 @@ class AresResolver final : public Resolver {
     ResolveCallback callback;
     AresResolver* owner = nullptr;
   };
+
+  void stop_and_join() noexcept {
+    {
+      const std::scoped_lock guard(mutex_);  // What is queued from now on is refused.
+      stop_.store(true, std::memory_order_release);
+    }
+    wake();
+    if (thread_.joinable()) thread_.join();
+    for (Request& request : std::exchange(queue_, {})) {
+      request.callback(Unexpected{ResolveError::failed});
+    }
+  }
 
   void wake() noexcept {
     const std::uint64_t one = 1;

@@ -26,6 +26,9 @@ class Resolver {
   virtual ~Resolver() = default;
   /// Any thread. Addresses come in the order in which they should be tried, at most 16.
   virtual void resolve(const std::string& host, std::uint16_t port, ResolveCallback callback) = 0;
+  /// Ends pending look-ups, and all later ones, with `failed`. No callback is running once it has
+  /// returned: what callbacks refer to may then be destroyed. Idempotent.
+  virtual void stop() noexcept = 0;
 };
 
 struct ResolverOptions {
@@ -34,8 +37,8 @@ struct ResolverOptions {
   std::size_t pending_max = 256;  ///< Look-ups at once; above, `busy`.
 };
 
-/// A resolver on c-ares with a thread of its own; hosts file first, then DNS. Destroying it ends
-/// pending look-ups with `failed`.
+/// A resolver on c-ares with a thread of its own; hosts file first, then DNS. Destroying it stops
+/// it.
 [[nodiscard]] Result<std::unique_ptr<Resolver>, std::string> make_resolver(
     const ResolverOptions& options);
 

@@ -51,5 +51,18 @@ TEST(Resolver, DestroyingItAnswersEveryLookUp) {
   EXPECT_FALSE(future.get().has_value());
 }
 
+TEST(Resolver, StoppedItAnswersAtOnce) {
+  auto resolver = make_resolver({});
+  ASSERT_TRUE(resolver.has_value());
+  int answers = 0;
+  (*resolver)->resolve("name.invalid", 1, [&](const ResolveResult&) { ++answers; });
+  (*resolver)->stop();
+  EXPECT_EQ(answers, 1) << "stop() waits for the callback";
+  const auto result = resolve(**resolver, "localhost");
+  ASSERT_FALSE(result.has_value());
+  EXPECT_EQ(result.error(), ResolveError::failed);
+  (*resolver)->stop();
+}
+
 }  // namespace
 }  // namespace tocsin::io
