@@ -86,6 +86,8 @@ class Channel {
   /// only now may it open what two must not have at a time, such as a connection under one client
   /// id. submit() may come before.
   virtual void open() noexcept {}
+  /// Whether what is submitted before open() waits for it.
+  [[nodiscard]] virtual bool waits_for_open() const noexcept { return false; }
 
   /// Starts one send of one or many notifications to one recipient (the channel merges them into
   /// one message where it can). `done` fires exactly once, on a later turn of the loop, never

@@ -219,6 +219,7 @@ void Engine::Parts::make_workers() {
         .loop = *reactor.loop,
         .log = environment.log,
         .pool = *notifications,
+        .pacing = pacing,
         .outcomes = *ledger,
         .hub = hub.get(),
         .resolver = environment.resolver.get(),
@@ -234,7 +235,7 @@ void Engine::Parts::make_workers() {
     workers.push_back(std::make_unique<Worker>(
         *worker_loops[i],
         Worker::Shard{.index = i, .count = static_cast<std::uint32_t>(worker_loops.size())},
-        *notifications, targets, snapshot, batches->payload_max()));
+        *notifications, pacing, targets, snapshot, batches->payload_max()));
   }
 }
 
@@ -291,7 +292,30 @@ Result<void, std::string> Engine::Parts::apply_channels(
     }
     return applied;
   }
+  pace(channels);
   return {};
+}
+
+// What is on its way must fit into any lane beside the half that the lane may hold before it asks
+// the workers to wait.
+void Engine::Parts::pace(const std::vector<flow::ChannelConfig>& channels) {
+  constexpr std::size_t part_of_lane = 4;
+  // A lane that is given less room than this may overflow: every turn pays for a smaller burst.
+  constexpr std::size_t burst_min = 16;
+  flow::Pacing::Amount smallest{.notifications = notifications->count(),
+                                .body_bytes = memory.body_bytes};
+  for (std::size_t i = 0; i < reactors.size(); ++i) {
+    for (const flow::ChannelConfig& channel : channels_of(channels, i)) {
+      const auto size = [&](std::string_view key) {
+        return static_cast<std::size_t>(channel.delivery.number(key));
+      };
+      smallest.notifications = std::min(smallest.notifications, size("queue_max"));
+      smallest.body_bytes = std::min(smallest.body_bytes, size("queue_bytes_max"));
+    }
+  }
+  const std::size_t parts = part_of_lane * workers.size();
+  pacing.set_burst({.notifications = std::max(smallest.notifications / parts, burst_min),
+                    .body_bytes = std::max<std::size_t>(smallest.body_bytes / parts, 1)});
 }
 
 Result<void, std::string> Engine::Parts::make_subscriptions() {

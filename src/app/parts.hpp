@@ -61,6 +61,7 @@ struct Engine::Parts {
   io::EgressPolicy egress;
   std::unique_ptr<flow::BatchPool> batches;
   std::unique_ptr<flow::NotificationPool> notifications;
+  flow::Pacing pacing;
   Threads threads;
   std::shared_ptr<const flow::SourceTable> sources;
   Worker::Snapshot snapshot;
@@ -82,6 +83,7 @@ struct Engine::Parts {
 
   [[nodiscard]] Result<void, std::string> build();
   [[nodiscard]] Result<Listening, std::string> listen();
+  void pace(const std::vector<flow::ChannelConfig>& channels);
   [[nodiscard]] Result<void, std::string> apply_channels(
       const std::vector<flow::ChannelConfig>& channels);
   [[nodiscard]] std::vector<flow::ChannelConfig> channels_of(

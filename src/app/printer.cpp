@@ -9,8 +9,9 @@
 namespace tocsin::app {
 namespace {
 
-// After stop the reader gets this long for each piece.
-constexpr int farewell_ms = 500;
+// How long a reader that takes nothing is waited for before looking whether to stop.
+constexpr int look_ms = 500;
+constexpr auto farewell_max = std::chrono::seconds{2};
 
 bool writable(int fd, int timeout_ms) {
   pollfd polled{.fd = fd, .events = POLLOUT, .revents = 0};
@@ -22,19 +23,27 @@ bool writable(int fd, int timeout_ms) {
 Printer::Printer(int fd, std::size_t size_max)
     : fd_(fd), size_max_(size_max), thread_([this] { run(); }) {}
 
-Printer::~Printer() {
+Printer::~Printer() { stop(); }
+
+void Printer::stop() {
   {
     const std::scoped_lock guard(mutex_);
+    if (!stop_) stop_at_latest_ = std::chrono::steady_clock::now() + farewell_max;
     stop_ = true;
   }
   changed_.notify_one();
-  thread_.join();
+  if (thread_.joinable()) thread_.join();
+}
+
+bool Printer::out_of_time() {
+  const std::scoped_lock guard(mutex_);
+  return stop_ && std::chrono::steady_clock::now() > stop_at_latest_;
 }
 
 bool Printer::print(std::string_view text) {
   {
     const std::scoped_lock guard(mutex_);
-    if (waiting_.size() + text.size() > size_max_) return false;
+    if (stop_ || waiting_.size() + text.size() > size_max_) return false;
     waiting_ += text;
   }
   changed_.notify_one();
@@ -44,7 +53,6 @@ bool Printer::print(std::string_view text) {
 void Printer::run() {
   std::string writing;
   for (;;) {
-    bool stopping = false;
     {
       std::unique_lock lock(mutex_);
       changed_.wait(lock, [this] { return stop_ || !waiting_.empty(); });
@@ -54,14 +62,8 @@ void Printer::run() {
     }
     std::string_view rest = writing;
     while (!rest.empty()) {
-      {
-        const std::scoped_lock guard(mutex_);
-        stopping = stop_;
-      }
-      if (!writable(fd_, farewell_ms)) {
-        if (stopping) return;
-        continue;
-      }
+      if (out_of_time()) return;
+      if (!writable(fd_, look_ms)) continue;
       // At most a pipe's atomic size: poll promises room for that much, so write cannot block.
       const ssize_t n = ::write(fd_, rest.data(), std::min<std::size_t>(rest.size(), 4096));
       if (n > 0) {

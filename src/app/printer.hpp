@@ -1,6 +1,7 @@
 #pragma once
 // Standard output on a thread of its own: whoever reads it may stall, the loops may not.
 
+#include <chrono>
 #include <condition_variable>
 #include <cstddef>
 #include <mutex>
@@ -16,14 +17,19 @@ class Printer {
   Printer(int fd, std::size_t size_max);
   Printer(const Printer&) = delete;
   Printer& operator=(const Printer&) = delete;
-  /// Writes what still waits, unless the reader has stalled.
+  /// Stops.
   ~Printer();
+  /// Writes what still waits, for two seconds at most, and takes nothing more. One thread, once or
+  /// again.
+  void stop();
 
-  /// Any thread; never waits for the reader. False when the buffer is full: nothing was taken.
+  /// Any thread; never waits for the reader. False when the buffer is full or it has stopped:
+  /// nothing was taken.
   [[nodiscard]] bool print(std::string_view text);
 
  private:
   void run();
+  [[nodiscard]] bool out_of_time();
 
   int fd_;
   std::size_t size_max_;
@@ -31,6 +37,7 @@ class Printer {
   std::condition_variable changed_;
   std::string waiting_;
   bool stop_ = false;
+  std::chrono::steady_clock::time_point stop_at_latest_;
   std::thread thread_;
 };
 

@@ -9,21 +9,19 @@ namespace {
 
 // Records looked at in one turn: with one thread the sockets wait for them (about 0.3 ms).
 constexpr std::uint32_t records_per_turn = 1024;
-// What one turn may create of all notifications and body bytes that there may be: deliver sees them
-// before a lane's half is full, and can ask for a pause.
-constexpr std::size_t turn_share = 32;
-// Between two turns that create that much: deliver may be another thread.
+// Deliver sees what is on its way within a turn.
 constexpr Duration burst_pause = std::chrono::microseconds(50);
 // Deliver gives notifications back within a turn or two; nobody signals that.
 constexpr Duration stall_pause = std::chrono::milliseconds(1);
 
 }  // namespace
 
-Worker::Worker(flow::Loop& loop, Shard shard, flow::NotificationPool& pool,
+Worker::Worker(flow::Loop& loop, Shard shard, flow::NotificationPool& pool, flow::Pacing& pacing,
                std::vector<DeliverTarget> targets, Snapshot snapshot, std::size_t payload_max)
     : loop_(loop),
       shard_(shard),
       pool_(pool),
+      pacing_(pacing),
       targets_(std::move(targets)),
       snapshot_(std::move(snapshot)),
       matcher_(snapshot_->rules, payload_max),
@@ -49,13 +47,11 @@ void Worker::on_message(const flow::Message& message) noexcept {
 
 MonoTime Worker::on_tick(MonoTime now) noexcept {
   if (batches_.empty()) return MonoTime::max();
-  if (pool_.asked_to_wait()) {
+  if (pacing_.asked_to_wait()) {
     stalls_.add();
     return now + stall_pause;
   }
-  budget_ = {.records = records_per_turn,
-             .notifications = std::max<std::size_t>(pool_.count() / turn_share, 1),
-             .body_bytes = std::max<std::size_t>(pool_.body_budget() / turn_share, 1)};
+  budget_ = {.records = records_per_turn, .create = pacing_.room()};
   while (!batches_.empty()) {
     flow::Batch& batch = *batches_.front();
     const Pause pause = work(batch);
@@ -109,7 +105,7 @@ Worker::Pause Worker::route_matches(const RecordView& record, flow::SettlementRa
       target_at_ = 0;
     }
     for (; target_at_ < routes_.size(); ++target_at_) {
-      if (budget_.notifications == 0 || budget_.body_bytes == 0) return Pause::burst;
+      if (budget_.create.notifications == 0 || budget_.create.body_bytes == 0) return Pause::burst;
       if (!emit(record, rules_[rule_at_], routes_[target_at_], range)) return Pause::exhausted;
     }
     routed_ = false;
@@ -128,8 +124,8 @@ bool Worker::emit(const RecordView& record, std::uint32_t rule, const route::Tar
     pool_.release(notification);
     return false;
   }
-  --budget_.notifications;
-  budget_.body_bytes -= std::min(budget_.body_bytes, notification->body.size());
+  --budget_.create.notifications;
+  budget_.create.body_bytes -= std::min(budget_.create.body_bytes, notification->body.size());
   notification->created = loop_.now();
   notification->range = &range;
   range.retain();
@@ -144,14 +140,18 @@ void Worker::post_created() {
   for (std::size_t i = 0; i < created_.size(); ++i) {
     // Pushed in front as they came: turn the list round, so that deliver sees them in order.
     flow::Notification* ordered = nullptr;
+    flow::Pacing::Amount posted;
     for (flow::Notification* n = created_[i]; n != nullptr;) {
       flow::Notification* const next = n->next;
+      ++posted.notifications;
+      posted.body_bytes += n->body.size();
       n->next = ordered;
       ordered = n;
       n = next;
     }
     created_[i] = nullptr;
     if (ordered != nullptr) {
+      pacing_.on_posted(posted);
       targets_[i].loop->post(
           {.to = targets_[i].receiver, .kind = targets_[i].kind, .arg = 0, .object = ordered});
     }
@@ -170,9 +170,10 @@ void Worker::describe(MetricSink& sink) const {
                {}, events_.get());
   sink.counter("tocsin_worker_notifications_total", "Notifications rendered and handed to deliver.",
                {}, notifications_.get());
-  sink.counter("tocsin_worker_stalls_total",
-               "Times a worker waited because too many notifications were under way.", {},
-               stalls_.get());
+  sink.counter(
+      "tocsin_worker_stalls_total",
+      "Times a worker waited because all notifications were under way, or a lane asked it to.", {},
+      stalls_.get());
   sink.histogram("tocsin_stage_seconds", "Time from a batch's sealing to the end of a stage.",
                  {{"stage", "match"}}, match_latency_);
   matcher_.describe(sink);

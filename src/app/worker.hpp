@@ -12,6 +12,7 @@
 #include "flow/batch.hpp"
 #include "flow/loop.hpp"
 #include "flow/notification.hpp"
+#include "flow/pacing.hpp"
 #include "stages/match/matcher.hpp"
 #include "stages/render/renderer.hpp"
 #include "stages/route/router.hpp"
@@ -35,7 +36,7 @@ class Worker final : public flow::Receiver, public flow::Ticker, public MetricSo
     std::uint32_t index = 0;
     std::uint32_t count = 1;
   };
-  Worker(flow::Loop& loop, Shard shard, flow::NotificationPool& pool,
+  Worker(flow::Loop& loop, Shard shard, flow::NotificationPool& pool, flow::Pacing& pacing,
          std::vector<DeliverTarget> targets, Snapshot snapshot, std::size_t payload_max);
   Worker(const Worker&) = delete;
   Worker& operator=(const Worker&) = delete;
@@ -51,14 +52,13 @@ class Worker final : public flow::Receiver, public flow::Ticker, public MetricSo
   /// What one turn may still do.
   struct Budget {
     std::uint32_t records = 0;
-    std::size_t notifications = 0;
-    std::size_t body_bytes = 0;
+    flow::Pacing::Amount create;
   };
   /// Why work on a batch stopped before its end.
   enum class Pause : std::uint8_t {
     none,
     turn,      ///< Enough records for one turn.
-    burst,     ///< Enough notifications for one turn.
+    burst,     ///< Enough notifications on their way.
     exhausted  ///< No notification, or no memory for its body, is free.
   };
   Pause work(flow::Batch& batch);
@@ -71,6 +71,7 @@ class Worker final : public flow::Receiver, public flow::Ticker, public MetricSo
   flow::Loop& loop_;
   Shard shard_;
   flow::NotificationPool& pool_;
+  flow::Pacing& pacing_;
   std::vector<DeliverTarget> targets_;
   Snapshot snapshot_;
   Snapshot next_snapshot_;

@@ -43,7 +43,8 @@ class ByteBudget {
 /// adds content.
 class ByteBuffer {
  public:
-  /// Emptied, it keeps its memory for the next use, but no more than `kept_max`.
+  /// Emptied by consume() or clear(), it keeps its memory for the next use, but no more than
+  /// `kept_max`.
   explicit ByteBuffer(ByteBudget* budget = nullptr, std::size_t kept_max = SIZE_MAX) noexcept
       : budget_(budget), kept_max_(kept_max) {}
   ByteBuffer(const ByteBuffer&) = delete;

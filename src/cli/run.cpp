@@ -124,11 +124,16 @@ void reload(app::Engine& engine, const RunArguments& arguments, const Log& log) 
 }
 
 /// While it lives, SIGTERM or SIGINT ends the process at once: who sends a second one does not want
-/// to wait for the drain.
+/// to wait for the drain. In the first second it is taken for an echo of the first one: terminals
+/// and supervisors signal a process and its group.
 class ImpatientEnd {
  public:
-  ImpatientEnd(const app::Engine& engine, Log log)
-      : engine_(engine), log_(std::move(log)), thread_([this] { watch(); }) {}
+  ImpatientEnd(const app::Engine& engine, app::Printer& printer, Log log)
+      : engine_(engine),
+        printer_(printer),
+        log_(std::move(log)),
+        armed_at_(std::chrono::steady_clock::now() + std::chrono::seconds{1}),
+        thread_([this] { watch(); }) {}
   ImpatientEnd(const ImpatientEnd&) = delete;
   ImpatientEnd& operator=(const ImpatientEnd&) = delete;
   ~ImpatientEnd() {
@@ -143,25 +148,31 @@ class ImpatientEnd {
     sigemptyset(&set);
     for (const int signal : {SIGTERM, SIGINT}) sigaddset(&set, signal);
     int signal = 0;
-    sigwait(&set, &signal);
-    if (drained_) return;
+    do {
+      sigwait(&set, &signal);
+      if (drained_) return;
+    } while (std::chrono::steady_clock::now() < armed_at_);
     const auto left = engine_.unfinished();
     log_->error(
         "ended at once by a second {}: {} notifications and {} blocks of events are unfinished; "
         "what is stored begins again at the next start",
         signal == SIGINT ? "SIGINT" : "SIGTERM", left.notifications, left.blocks);
+    printer_.stop();  // What it took counts as delivered.
     log_->flush();
     std::_Exit(exit_failed);
   }
 
   const app::Engine& engine_;
+  app::Printer& printer_;
   Log log_;
+  std::chrono::steady_clock::time_point armed_at_;
   std::atomic<bool> drained_{false};
   std::thread thread_;  // Last: it uses the others.
 };
 
-bool drain(app::Engine& engine, const config::EngineConfig& config, const Log& log) {
-  const ImpatientEnd impatient_end(engine, log);
+bool drain(app::Engine& engine, app::Printer& printer, const config::EngineConfig& config,
+           const Log& log) {
+  const ImpatientEnd impatient_end(engine, printer, log);
   log->info("draining; a second signal ends at once");
   return engine.drain(std::chrono::milliseconds(config.server.number("drain_timeout_ms")));
 }
@@ -201,9 +212,9 @@ int run(const RunArguments& arguments) {
     if (signal != SIGHUP) break;
     reload(**engine, arguments, log);
   }
-  if (!drain(**engine, *config, log)) {
+  if (!drain(**engine, *printer, *config, log)) {
     log->warn("not everything ended in time; what is unfinished begins again at the next start");
-    printer.reset();
+    printer->stop();
     log->flush();
     // The engine is not quiet, so nothing of it may be destroyed.
     std::_Exit(exit_ok);

@@ -241,7 +241,8 @@ void BrokerClient::on_state_message(const Message& message) noexcept {
   const auto code = static_cast<std::int32_t>(message.arg);
   if (state_ == State::closing) {
     // A connect that succeeds after close() is undone by destroying the client.
-    if (message.kind == disconnected) {
+    // Who says so and who destroys are two threads: their messages come in any order.
+    if (message.kind == disconnected && worker_ != nullptr) {
       loop_.disarm(state_timer_);
       worker_->push({.verb = Worker::Verb::finish});
     } else if (message.kind == destroyed) {

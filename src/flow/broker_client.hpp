@@ -58,6 +58,9 @@ struct BrokerUri {
 /// Nothing unless the text is mqtt://host[:port] or mqtts://host[:port], IPv6 in brackets, without
 /// user, path or query. The host in lower case.
 [[nodiscard]] std::optional<BrokerUri> parse_broker_uri(std::string_view text);
+/// Whether both lead to one broker, as far as names tell. A host has one broker here, whatever the
+/// port: plain and TLS listeners share topics and client ids.
+[[nodiscard]] bool same_broker(const BrokerUri& a, const BrokerUri& b);
 
 /// The topic filter that covers every topic that a template such as "out/{rule}/x" can make: a
 /// placeholder can become any number of levels.

@@ -4,12 +4,17 @@
 
 namespace tocsin::flow {
 
+std::string client_id_of(const OptionValues& values, const std::string& name) {
+  const std::string& given = values.text("client_id");
+  return given.empty() ? "tocsin-" + name : given;
+}
+
 BrokerOptions make_broker_options(const OptionValues& values, std::string_view kind,
                                   const std::string& name) {
   BrokerOptions made;
   made.name = fmt::format("{} \"{}\"", kind, name);
   made.uri = values.text("broker");
-  made.client_id = values.text("client_id").empty() ? "tocsin-" + name : values.text("client_id");
+  made.client_id = client_id_of(values, name);
   made.username = values.text("username");
   made.password = values.text("password");
   made.ca_file = values.text("ca_file");

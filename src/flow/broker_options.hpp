@@ -82,6 +82,9 @@ constexpr auto with_broker_options(const std::array<OptionSpec, n_before>& befor
   return all;
 }
 
+/// The client id that the options give, or the one made from `name`.
+[[nodiscard]] std::string client_id_of(const OptionValues& values, const std::string& name);
+
 /// What the options above and "broker" say; the rest has its defaults. `kind` and `name`
 /// ("channel", "x") are for log lines; `name` also makes the client id when the file gives none.
 [[nodiscard]] BrokerOptions make_broker_options(const OptionValues& values, std::string_view kind,

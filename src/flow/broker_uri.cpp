@@ -5,6 +5,18 @@
 #include "flow/broker_client.hpp"
 
 namespace tocsin::flow {
+namespace {
+
+bool is_loopback(std::string_view host) {
+  const auto address = io::parse_address(host, 0);
+  return host == "localhost" || (address && address->is_loopback());
+}
+
+}  // namespace
+
+bool same_broker(const BrokerUri& a, const BrokerUri& b) {
+  return a.host == b.host || (is_loopback(a.host) && is_loopback(b.host));
+}
 
 std::optional<BrokerUri> parse_broker_uri(std::string_view text) {
   constexpr std::string_view plain = "mqtt://";

@@ -50,22 +50,12 @@ class NotificationPool {
   [[nodiscard]] bool charge(std::size_t bytes) noexcept;
   void refund(std::size_t bytes) noexcept;
   void set_body_budget(std::size_t bytes) noexcept { body_budget_ = bytes; }
-  [[nodiscard]] std::size_t body_budget() const noexcept { return body_budget_; }
-
-  /// Whoever delivers asks those who create notifications to wait; each ask ends with one
-  /// stop_asking(). Any thread.
-  void ask_to_wait() noexcept { asking_.fetch_add(1, std::memory_order_relaxed); }
-  void stop_asking() noexcept { asking_.fetch_sub(1, std::memory_order_relaxed); }
-  [[nodiscard]] bool asked_to_wait() const noexcept {
-    return asking_.load(std::memory_order_relaxed) != 0;
-  }
 
  private:
   std::vector<std::unique_ptr<Notification>> all_;
   SharedQueue<Notification*> free_;
   std::size_t body_budget_ = SIZE_MAX;
   std::atomic<std::size_t> body_used_{0};
-  std::atomic<std::uint32_t> asking_{0};
 };
 
 }  // namespace tocsin::flow

@@ -5,6 +5,7 @@ import os
 import re
 import signal
 import threading
+import time
 
 from harness import Case, LISTENERS, main, wait_until
 from mqtt_client import PUBACK, RawClient, StandInBroker, publish_packet
@@ -170,6 +171,9 @@ body = "number {{{{n}}}}"
             wait_until(lambda: broker.published, "the first attempt")
             first.signal(signal.SIGTERM)
             first.wait_line("draining", first.err)
+            first.signal(number)  # An echo of the first one.
+            time.sleep(1.1)
+            self.assertTrue(first.running())
             first.signal(number)
             self.assertEqual(1, first.wait())
             first.wait_line(f"error .*second {name}: [1-9][0-9]* notifications and "

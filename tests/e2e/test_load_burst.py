@@ -11,6 +11,7 @@ EVENTS = 1000
 CONFIG = """
 [server]
 memory_max = "64MiB"
+threads = {threads}
 {loopback}
 {listeners}
 [[source]]
@@ -32,7 +33,7 @@ body = "{{{{n}}}}{pad}"
 
 
 class Burst(Case):
-    def burst(self, pad, requests, events):
+    def burst(self, requests, events, pad="", threads=1, idle_channels=0):
         """Goal: many times what a lane holds comes at once; all of it is delivered, exactly once,
         and nothing becomes a dead letter."""
         seen = []
@@ -46,8 +47,11 @@ class Burst(Case):
 
         peer = WebhookPeer(script)
         self.addCleanup(peer.close)
-        engine = self.start(CONFIG.format(loopback=LOOPBACK, listeners=LISTENERS, url=peer.url(),
-                                          pad=pad))
+        config = CONFIG.format(loopback=LOOPBACK, listeners=LISTENERS, url=peer.url(), pad=pad,
+                               threads=threads)
+        config += "".join(f'[[channel]]\nname = "idle-{n}"\ntype = "log"\n'
+                          for n in range(idle_channels))
+        engine = self.start(config)
         numbers = [f"{n:06}" for n in range(requests * events)]
         for start in range(0, len(numbers), events):
             body = "\n".join(json.dumps({"event": "t", "payload": {"n": n}})
@@ -59,10 +63,17 @@ class Burst(Case):
         self.assertEqual(sorted(seen), numbers)
 
     def test_small(self):
-        self.burst("", REQUESTS, EVENTS)
+        self.burst(REQUESTS, EVENTS)
 
     def test_large(self):
-        self.burst("x" * 20_000, 4, 200)
+        self.burst(4, 200, pad="x" * 20_000)
+
+    def test_many_channels(self):
+        """Each lane has a small share of the memory."""
+        self.burst(10, EVENTS, idle_channels=19)
+
+    def test_threads(self):
+        self.burst(10, EVENTS, threads=4, idle_channels=3)
 
 
 if __name__ == "__main__":

@@ -71,7 +71,7 @@ TEST(Config, AClientIdIsUsedOnceAtABroker) {
   const std::string out = "[[channel]]\nname = \"plant\"\ntype = \"mqtt\"\nbroker = \"mqtt://b\"\n";
   const std::string in = "[[subscription]]\nname = \"plant\"\ntopics = [\"a\"]\n";
   EXPECT_EQ(
-      report(out + in + "broker = \"mqtt://B:1883\"\n"),
+      report(out + in + "broker = \"mqtts://B\"\n"),
       "t.toml:5: subscription[0].client_id: \"tocsin-plant\" is also the client id of channel "
       "\"plant\" at this broker\n");
   EXPECT_EQ(report(out + in + "broker = \"mqtt://c\"\n"), "");

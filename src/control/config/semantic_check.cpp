@@ -1,13 +1,13 @@
 #include "control/config/semantic_check.hpp"
 
 #include <algorithm>
-#include <map>
 #include <utility>
 
 #include <fmt/format.h>
 
 #include "flow/batch.hpp"
 #include "flow/broker_client.hpp"
+#include "flow/broker_options.hpp"
 #include "flow/memory_plan.hpp"
 #include "flow/sources.hpp"
 #include "io/egress/policy.hpp"
@@ -161,19 +161,24 @@ class Checker {
 
   // A broker ends one connection for another with the same client id: the two would fight for ever.
   void check_client_ids() {
-    std::map<std::pair<std::string, std::string>, std::string> owners;
+    struct Client {
+      flow::BrokerUri broker;
+      std::string id;
+      std::string owner;
+    };
+    std::vector<Client> clients;
     const auto note = [&](const std::string& path, std::string_view kind, const std::string& name,
                           const OptionValues& options) {
       const auto broker = flow::parse_broker_uri(options.text("broker"));
       if (!sound(path) || !broker) return;
-      const std::string& given = options.text("client_id");
-      const std::string id = given.empty() ? "tocsin-" + name : given;
-      const auto [owner, added] =
-          owners.try_emplace({fmt::format("{}:{}", broker->host, broker->port), id},
-                             fmt::format("{} \"{}\"", kind, name));
-      if (added) return;
-      report(path + ".client_id",
-             fmt::format("\"{}\" is also the client id of {} at this broker", id, owner->second));
+      Client client{*broker, flow::client_id_of(options, name),
+                    fmt::format("{} \"{}\"", kind, name)};
+      const auto other = std::ranges::find_if(clients, [&](const Client& c) {
+        return c.id == client.id && flow::same_broker(c.broker, client.broker);
+      });
+      if (other == clients.end()) return clients.push_back(std::move(client));
+      report(path + ".client_id", fmt::format("\"{}\" is also the client id of {} at this broker",
+                                              client.id, other->owner));
     };
     for (std::size_t i = 0; i < config_.channels.size(); ++i) {
       const flow::ChannelConfig& channel = config_.channels[i];

@@ -99,7 +99,7 @@ Lane::Lane(LaneShared& shared, LaneCounters& counters, std::string name, LanePol
       policy_(std::move(policy)),
       queue_(policy_.batch, policy_.priority_quantum),
       maker_(std::move(maker)),
-      patience_(shared.pool, shared.loop.now()) {
+      patience_(shared.pacing) {
   assert(channel != nullptr);
   connections_.push_back(std::make_unique<Connection>());
   connections_.back()->channel = std::move(channel);
@@ -126,6 +126,7 @@ void Lane::add(flow::Notification& notification, MonoTime now) {
     return end_one(notification, flow::Outcome::dead, DeliveryError::overflow,
                    "the channel's queue was full");
   }
+  if (pending_ == 0) patience_.on_answer(now);
   ++pending_;
   pending_bytes_ += notification.body.size();
   counters_.pending.add();
@@ -134,8 +135,11 @@ void Lane::add(flow::Notification& notification, MonoTime now) {
 }
 
 void Lane::update_patience(MonoTime now) noexcept {
-  patience_.update(pending_ > policy_.queue_max / 2 || pending_bytes_ > policy_.queue_bytes_max / 2,
-                   now);
+  using Fill = Patience::Fill;
+  const auto above = [&](std::size_t part) {
+    return pending_ > policy_.queue_max / part || pending_bytes_ > policy_.queue_bytes_max / part;
+  };
+  patience_.update(above(2) ? Fill::high : above(8) ? Fill::middle : Fill::low, now);
 }
 
 void Lane::reconfigure(LanePolicy policy, std::unique_ptr<Channel> channel, ChannelMaker maker) {
@@ -360,9 +364,10 @@ void Lane::tend_connections(MonoTime now) {
   check_stuck(now);
   for (const auto& connection : connections_) {
     const bool replaced = connection != connections_.back() || state_ == State::retired;
-    // One that was never opened has sent nothing: its attempts begin again on its successor.
-    const bool waits = connection->inflight > 0 && connection->opened;
-    if (replaced && !waits) close_connection(*connection);
+    // One that waits for its opening has sent nothing: its attempts begin again on its successor.
+    const bool sending =
+        connection->inflight > 0 && (connection->opened || !connection->channel->waits_for_open());
+    if (replaced && !sending) close_connection(*connection);
   }
   std::erase_if(connections_, [](const auto& connection) {
     return connection->closing && connection->inflight == 0 && connection->channel->closed();

@@ -41,6 +41,7 @@ struct LaneShared {
   flow::Loop& loop;
   Log log;
   flow::NotificationPool& pool;
+  flow::Pacing& pacing;
   flow::OutcomeSink& outcomes;
   DeadLetters& dead_letters;
   std::uint64_t random_state = 1;

@@ -5,34 +5,30 @@
 namespace tocsin::deliver {
 namespace {
 
-// A receiver that answered this recently keeps answering, as far as anybody can tell.
-constexpr Duration answer_recent = std::chrono::milliseconds{250};
-// The longest that one lane may hold up everybody in one go.
-constexpr Duration wait_max = std::chrono::seconds{1};
+// A receiver that answered this recently may be about to answer again: far peers, a TLS handshake.
+constexpr Duration answer_recent = std::chrono::seconds{1};
 
 }  // namespace
 
 MonoTime Patience::due() const noexcept {
   if (!asking_) return MonoTime::max();
-  return std::min(*filling_since_ + wait_max, answered_ + answer_recent);
+  return std::min(charged_to_ + credit_, answered_ + answer_recent);
 }
 
-void Patience::update(bool filling, MonoTime now) noexcept {
-  if (!filling) {
-    filling_since_.reset();
-    return ask(false);
-  }
-  if (!filling_since_) filling_since_ = now;
-  ask(now < *filling_since_ + wait_max && now < answered_ + answer_recent);
+void Patience::update(Fill fill, MonoTime now) noexcept {
+  if (asking_) credit_ -= std::min(credit_, now - charged_to_);
+  charged_to_ = now;
+  if (fill == Fill::low) credit_ = credit_max;
+  ask(fill == Fill::high && credit_ > Duration::zero() && now < answered_ + answer_recent);
 }
 
 void Patience::ask(bool wait) noexcept {
   if (wait == asking_) return;
   asking_ = wait;
   if (wait) {
-    pool_.ask_to_wait();
+    pacing_.ask_to_wait();
   } else {
-    pool_.stop_asking();
+    pacing_.stop_asking();
   }
 }
 

@@ -1,38 +1,44 @@
 #pragma once
 // When workers wait for a lane.
 
-#include <optional>
+#include <cstdint>
 
 #include <tocsin/time.hpp>
 
-#include "flow/notification.hpp"
+#include "flow/pacing.hpp"
 
 namespace tocsin::deliver {
 
 /// Asks the workers to wait while a lane fills up although its receiver answers: a burst is then
-/// delivered late instead of becoming dead letters. A receiver that stopped answering is not waited
-/// for, and one that answers but cannot keep up only for a moment, because every other channel
-/// waits with it. One lane's; on its thread.
+/// delivered late instead of becoming dead letters. Every other channel waits with it, so there is
+/// a credit of one second, which comes back only when the lane has worked off what it had: a
+/// receiver that cannot keep up is not waited for again and again, and one that stopped answering
+/// not at all. One lane's; on its thread.
 class Patience {
  public:
-  Patience(flow::NotificationPool& pool, MonoTime now) noexcept : pool_(pool), answered_(now) {}
+  /// How much of what it may hold the lane holds.
+  enum class Fill : std::uint8_t { low, middle, high };
+
+  explicit Patience(flow::Pacing& pacing) noexcept : pacing_(pacing) {}
   ~Patience() { ask(false); }
   Patience(const Patience&) = delete;
   Patience& operator=(const Patience&) = delete;
 
-  /// The receiver took a message.
+  /// The receiver took a message, or gets its first one after it had none to take.
   void on_answer(MonoTime now) noexcept { answered_ = now; }
-  /// `filling`: the lane holds more than half of what it may.
-  void update(bool filling, MonoTime now) noexcept;
+  void update(Fill fill, MonoTime now) noexcept;
   /// When update() must be called at the latest.
   [[nodiscard]] MonoTime due() const noexcept;
 
  private:
+  static constexpr Duration credit_max = std::chrono::seconds{1};
+
   void ask(bool wait) noexcept;
 
-  flow::NotificationPool& pool_;
-  MonoTime answered_;
-  std::optional<MonoTime> filling_since_;
+  flow::Pacing& pacing_;
+  MonoTime answered_{};
+  MonoTime charged_to_{};  // The credit is spent up to here.
+  Duration credit_ = credit_max;
   bool asking_ = false;
 };
 

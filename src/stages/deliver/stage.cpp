@@ -47,6 +47,7 @@ DeliverStage::DeliverStage(StageContext context)
       shared_{.loop = context_.loop,
               .log = context_.log,
               .pool = context_.pool,
+              .pacing = context_.pacing,
               .outcomes = context_.outcomes,
               .dead_letters = dead_letters_,
               .random_state = seed_from(context_.loop.io())} {
@@ -163,11 +164,15 @@ void DeliverStage::accept(flow::Notification& notification) {
 void DeliverStage::on_message(const flow::Message& message) noexcept {
   assert(message.kind == message_notification);
   auto* notification = static_cast<flow::Notification*>(message.object);
+  flow::Pacing::Amount arrived;
   while (notification != nullptr) {
     flow::Notification* const next = std::exchange(notification->next, nullptr);
+    ++arrived.notifications;
+    arrived.body_bytes += notification->body.size();
     accept(*notification);
     notification = next;
   }
+  context_.pacing.on_arrived(arrived);
 }
 
 void DeliverStage::tend_retired() {

@@ -31,6 +31,7 @@ struct StageContext {
   flow::Loop& loop;
   Log log;
   flow::NotificationPool& pool;
+  flow::Pacing& pacing;
   flow::OutcomeSink& outcomes;
   flow::SubscriberHub* hub = nullptr;
   io::Resolver* resolver = nullptr;

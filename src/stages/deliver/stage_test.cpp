@@ -37,6 +37,7 @@ class DeliverStageTest : public ::testing::Test {
     ASSERT_TRUE(pool_.charge(n->body.size()));
     range_.retain();
     n->range = &range_;
+    pacing_.on_posted({.notifications = 1, .body_bytes = n->body.size()});
     loop_.post({.to = &*stage_, .kind = DeliverStage::message_notification, .arg = 0, .object = n});
   }
   void turn(int n = 1) {
@@ -63,6 +64,7 @@ class DeliverStageTest : public ::testing::Test {
   tocsin::testing::FakeIo io_;
   flow::Loop loop_{io_, "test"};
   flow::NotificationPool pool_{2000};
+  flow::Pacing pacing_;
   CountingOutcomes outcomes_;
   NullLedger ledger_;
   flow::SettlementRange range_;
@@ -71,6 +73,7 @@ class DeliverStageTest : public ::testing::Test {
       std::make_unique<DeliverStage>(StageContext{.loop = loop_,
                                                   .log = make_null_log(),
                                                   .pool = pool_,
+                                                  .pacing = pacing_,
                                                   .outcomes = outcomes_,
                                                   .hub = nullptr,
                                                   .print = {},

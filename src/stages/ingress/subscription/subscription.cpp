@@ -57,19 +57,6 @@ std::string check_subscription(const flow::SubscriptionConfig& config) {
   return {};
 }
 
-namespace {
-
-bool is_loopback(std::string_view host) {
-  const auto address = io::parse_address(host, 0);
-  return host == "localhost" || (address && address->is_loopback());
-}
-
-bool same_host(std::string_view a, std::string_view b) {
-  return a == b || (is_loopback(a) && is_loopback(b));
-}
-
-}  // namespace
-
 std::vector<std::string> egress_loops(const std::vector<flow::ChannelConfig>& channels,
                                       const std::vector<flow::SubscriptionConfig>& subscriptions) {
   std::vector<std::string> loops;
@@ -80,8 +67,7 @@ std::vector<std::string> egress_loops(const std::vector<flow::ChannelConfig>& ch
     if (!out_broker || cover.starts_with(flow::notification_topic_prefix)) continue;
     for (const flow::SubscriptionConfig& in : subscriptions) {
       const auto in_broker = flow::parse_broker_uri(in.options.text("broker"));
-      // One host has one broker here, whatever the port: plain and TLS listeners share topics.
-      if (!in_broker || !same_host(out_broker->host, in_broker->host)) continue;
+      if (!in_broker || !flow::same_broker(*out_broker, *in_broker)) continue;
       for (const std::string& filter : in.options.list("topics")) {
         if (!flow::topic_filters_overlap(plain_filter(filter), cover)) continue;
         loops.push_back(

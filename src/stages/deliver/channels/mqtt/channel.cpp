@@ -99,6 +99,7 @@ class BrokerChannel final : public Channel, public flow::BrokerListener {
         client_(context.loop, context.log, broker_options(context, options), *this) {}
 
   void open() noexcept override { client_.open(); }
+  bool waits_for_open() const noexcept override { return true; }
 
   Result<void, SubmitError> submit(std::string_view recipient,
                                    std::span<const OutgoingNotification> notifications,
