@@ -26,8 +26,8 @@ class Resolver {
   virtual ~Resolver() = default;
   /// Any thread. Addresses come in the order in which they should be tried, at most 16.
   virtual void resolve(const std::string& host, std::uint16_t port, ResolveCallback callback) = 0;
-  /// Ends pending look-ups, and those that are asked for later, with `failed`. No callback is running once it has
-  /// returned: what callbacks refer to may then be destroyed. Idempotent.
+  /// Ends pending look-ups, and those that are asked for later, with `failed`. No callback is
+  /// running once it has returned: what callbacks refer to may then be destroyed. Idempotent.
   virtual void stop() noexcept = 0;
 };
 
