@@ -22,10 +22,12 @@ void deliver_through_a_lane(benchmark::State& state) {
   tocsin::testing::FakeIo io;
   flow::Loop loop(io, "bench");
   flow::NotificationPool pool(burst);
+  flow::Pacing pacing;
   NoOutcomes outcomes;
   DeliverStage stage({.loop = loop,
                       .log = make_null_log(),
                       .pool = pool,
+                      .pacing = pacing,
                       .outcomes = outcomes,
                       .hub = nullptr,
                       .print = {},
