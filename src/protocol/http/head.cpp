@@ -300,12 +300,13 @@ bool HeadReader::may_be_start(std::string_view line) const noexcept {
 }
 
 bool HeadReader::check_line(std::string_view line) noexcept {
-  if (line.find('\r') != line.size() - 1 || line.empty()) {
-    error_ = ParseError::line_ending;
-    return false;
-  }
+  // First, as while the line is incomplete: the error does not depend on how the bytes come.
   if (line_at_ == start_ && !may_be_start(line)) {
     error_ = ParseError::syntax;
+    return false;
+  }
+  if (line.find('\r') != line.size() - 1 || line.empty()) {
+    error_ = ParseError::line_ending;
     return false;
   }
   if (line_at_ != start_ && (line.front() == ' ' || line.front() == '\t')) {
