@@ -119,7 +119,7 @@ TEST(HttpResponseParser, RefusesBadResponses) {
 TEST(HttpResponseParser, RefusesAnotherProtocolAtOnce) {
   ResponseParser parser({}, nullptr);
   for (const std::string_view bytes :
-       {"220 mail ESMTP\r\n", "SSH-2.0", "x", "HTTQ", "\r\n\x15\x03"}) {
+       {"220 mail ESMTP\r\n", "220 mail\n", "SSH-2.0", "x", "HTTQ", "\r\n\x15\x03"}) {
     parser.start(false);
     ASSERT_EQ(parser.feed("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").status,
               ParseStatus::complete);
