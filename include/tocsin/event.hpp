@@ -43,6 +43,7 @@ namespace record_flag {
 inline constexpr std::uint16_t replay = 1U << 0;
 inline constexpr std::uint16_t untrusted_clock = 1U << 1;
 inline constexpr std::uint16_t binary_payload = 1U << 2;  ///< Payload is opaque bytes, not JSON.
+inline constexpr std::uint16_t message = 1U << 3;  ///< For MQTT subscribers only: matches no rule.
 }  // namespace record_flag
 
 inline constexpr std::uint8_t record_version = 1;
@@ -55,7 +56,7 @@ struct RecordHeader {
   std::uint8_t version;
   Priority priority;
   Severity severity;
-  std::uint8_t reserved0;
+  std::uint8_t mqtt;  ///< As published over MQTT: see flow/route_info.hpp.
   std::uint16_t flags;
   std::uint16_t attrs_size;
   std::uint32_t tenant;  ///< 0 until there are tenants.
@@ -86,6 +87,8 @@ enum class AttributeTag : std::uint8_t {
   content_type = 11,
   event_source = 12,  ///< Name of the registered event source that accepted it.
   extension = 13,
+  topic = 14,  ///< MQTT topic, when it is not the source.
+  mqtt = 15,   ///< What MQTT subscribers get beside topic and payload; see flow/route_info.hpp.
 };
 
 /// One record inside a block. A view: valid as long as the block's batch is held.

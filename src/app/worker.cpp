@@ -75,6 +75,7 @@ Worker::Pause Worker::work(flow::Batch& batch) {
     if (budget_.records == 0) return Pause::turn;
     const RecordView record = block.record(record_);
     if (record.header().partition_hash % shard_.count != shard_.index) continue;
+    if ((record.header().flags & record_flag::message) != 0) continue;
     if (!matched_) {
       // Between two records: what was matched by the old rules is routed by them.
       if (next_snapshot_) {

@@ -34,6 +34,10 @@ std::string_view to_string(Refusal refusal) noexcept {
       return "entries";
     case Refusal::topic:
       return "topic";
+    case Refusal::quota:
+      return "quota";
+    case Refusal::access:
+      return "access";
     case Refusal::commit_failed:
       return "commit_failed";
   }

@@ -8,6 +8,7 @@
 
 #include <tocsin/event.hpp>
 #include <tocsin/result.hpp>
+#include <tocsin/time.hpp>
 
 #include "flow/batch.hpp"
 
@@ -30,6 +31,8 @@ enum class Refusal : std::uint8_t {
   content_type,
   entries,        ///< Too many entries in a batch, or not an array.
   topic,          ///< Reserved or invalid topic.
+  quota,          ///< A rate is exceeded: try again after Rejection::retry_after.
+  access,         ///< The client may not publish this.
   commit_failed,  ///< Accepted, but the journal could not store it.
 };
 inline constexpr std::size_t refusal_count = static_cast<std::size_t>(Refusal::commit_failed) + 1;
@@ -39,6 +42,7 @@ struct Rejection {
   Refusal reason = Refusal::json_syntax;
   std::string_view detail{};   ///< For people; static text.
   std::string_view pointer{};  ///< JSON pointer of the culprit, static text, or empty.
+  Duration retry_after{0};     ///< With `quota`.
 };
 
 enum class Envelope : std::uint8_t {
@@ -46,11 +50,21 @@ enum class Envelope : std::uint8_t {
   cloudevents,         ///< CloudEvents structured JSON only.
   cloudevents_binary,  ///< Attributes beside the payload.
   device,              ///< Plain payload; the topic names the source.
+  message,             ///< No event: any payload on any topic, stored for MQTT subscribers only.
 };
 
 struct Field {
   std::string_view name;
   std::string_view value;
+};
+
+/// What MQTT subscribers get beside topic and payload. The record keeps it (see route_info.hpp), so
+/// that routing needs nothing but the journal.
+struct MqttMessage {
+  std::uint8_t qos = 0;
+  bool retain = false;
+  std::string_view properties;  ///< Forwarded ones, encoded as on the wire, without their length.
+  std::string_view publisher;   ///< Client id, for the "no local" option; empty when nobody asks.
 };
 
 /// One event as it came off the wire. All views are valid during the call.
@@ -64,7 +78,8 @@ struct RawEvent {
   std::span<const Field> attributes;
   /// Of the hop, as the sender wrote it; used when it is well-formed and the event carries none.
   std::string_view traceparent;
-  std::optional<Level> level;  ///< Overrides the source's level.
+  std::optional<Level> level;            ///< Overrides the source's level.
+  const MqttMessage* message = nullptr;  ///< Set when the event came over our MQTT listener.
 };
 
 /// What became of an accepted event. Views point into the RawEvent's payload or the source table

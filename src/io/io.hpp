@@ -73,6 +73,24 @@ class StreamHandler {
   ~StreamHandler() = default;
 };
 
+/// How a connection is driven once it is there, plain or through TLS.
+class StreamControl {
+ public:
+  /// Arms receiving (multishot where the kernel has it). No effect when armed.
+  virtual void receive_start(StreamId stream) = 0;
+  /// Stops arming: the socket's own window becomes the back-pressure. Data that the kernel had
+  /// already handed over still arrives through on_data.
+  virtual void receive_stop(StreamId stream) = 0;
+  /// Sends all of `bytes`, which are borrowed until on_sent. At most one send at a time a stream.
+  virtual void send(StreamId stream, std::span<const std::byte> bytes) = 0;
+  /// Ends the connection; on_closed follows, and (unless it came before) no other call. An
+  /// unfinished send is abandoned.
+  virtual void close(StreamId stream) = 0;
+
+ protected:
+  ~StreamControl() = default;
+};
+
 class AcceptHandler {
  public:
   /// A connection was accepted. Returns its handler, or null to close it at once. Receiving starts
@@ -106,7 +124,7 @@ enum class OpenMode : std::uint8_t {
 enum class Backend : std::uint8_t { uring, sim };
 [[nodiscard]] std::string_view to_string(Backend backend) noexcept;
 
-class Io {
+class Io : public StreamControl {
  public:
   virtual ~Io() = default;
 
@@ -121,16 +139,6 @@ class Io {
 
   /// Starts connecting. No timeout of its own: close() gives up.
   virtual Result<StreamId, Errno> connect(const Endpoint& endpoint, StreamHandler& handler) = 0;
-  /// Arms receiving (multishot where the kernel has it). No effect when armed.
-  virtual void receive_start(StreamId stream) = 0;
-  /// Stops arming: the socket's own window becomes the back-pressure. Data that the kernel had
-  /// already handed over still arrives through on_data.
-  virtual void receive_stop(StreamId stream) = 0;
-  /// Sends all of `bytes`, which are borrowed until on_sent. At most one send at a time a stream.
-  virtual void send(StreamId stream, std::span<const std::byte> bytes) = 0;
-  /// Ends the connection; on_closed follows, and (unless it came before) no other call. An
-  /// unfinished send is abandoned.
-  virtual void close(StreamId stream) = 0;
 
   // --- files: asynchronous, for the journal ------------------------------------------------------
   /// Writes all of `bytes` at `offset`; borrowed until on_file_done.

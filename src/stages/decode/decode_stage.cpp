@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/hash.hpp"
+#include "flow/route_info.hpp"
 #include "stages/decode/base64.hpp"
 #include "stages/decode/envelope.hpp"
 #include "stages/decode/refuse_json.hpp"
@@ -74,7 +75,9 @@ DecodeStage::Outcome DecodeStage::decode(const RawEvent& event, const json::Valu
   draft_.reset();
   if (const auto check = check_size(event); !check) return account(Unexpected{check.error()});
   if (const auto check = read(event, root); !check) return account(Unexpected{check.error()});
-  if (const auto check = find_source(); !check) return account(Unexpected{check.error()});
+  if (event.envelope != Envelope::message) {
+    if (const auto check = find_source(); !check) return account(Unexpected{check.error()});
+  }
   if (const auto check = apply_transport(event); !check) {
     return account(Unexpected{check.error()});
   }
@@ -86,7 +89,8 @@ Check DecodeStage::check_size(const RawEvent& event) const noexcept {
   if (event.payload.size() > event_size_max_) {
     return refuse(Refusal::too_large, "the event is larger than event_size_max");
   }
-  if (event.payload.empty() && event.envelope != Envelope::cloudevents_binary) {
+  if (event.payload.empty() && event.envelope != Envelope::cloudevents_binary &&
+      event.envelope != Envelope::message) {
     return refuse(Refusal::empty, "there is no payload");
   }
   return {};
@@ -102,6 +106,10 @@ Check DecodeStage::read(const RawEvent& event, const json::Value* root) noexcept
         return refuse(Refusal::content_type, "binary mode carries one event");
       }
       return read_binary(event);
+    case Envelope::message:
+      draft_.data = event.payload;
+      draft_.data_kind = EventDraft::Data::opaque;
+      return read_message(event, draft_);
     case Envelope::device:
       break;
   }
@@ -155,6 +163,11 @@ Check DecodeStage::find_source() noexcept {
 }
 
 Check DecodeStage::apply_transport(const RawEvent& event) noexcept {
+  draft_.message = event.message;
+  if (event.message != nullptr && draft_.get(AttributeTag::source) != event.topic) {
+    if (auto check = draft_.set(AttributeTag::topic, event.topic, {}); !check) return check;
+  }
+  if (event.envelope == Envelope::message) return {};
   if (event.envelope != Envelope::cloudevents_binary) {
     for (const flow::Field& field : event.attributes) {
       if (auto check = draft_.set_default(field.name, field.value); !check) return check;
@@ -172,7 +185,7 @@ Check DecodeStage::apply_transport(const RawEvent& event) noexcept {
 Result<std::size_t, Rejection> DecodeStage::write_payload(flow::Batch& batch) noexcept {
   const std::string_view data = draft_.data;
   if (draft_.data_kind != EventDraft::Data::base64) {
-    std::memcpy(batch.payload_tail(), data.data(), data.size());
+    if (!data.empty()) std::memcpy(batch.payload_tail(), data.data(), data.size());
     return data.size();
   }
   const std::string_view raw = data.substr(1, data.size() - 2);
@@ -186,7 +199,10 @@ RecordHeader DecodeStage::make_header(std::size_t payload_size) noexcept {
     wall_read_at_ = loop_.now();
     wall_ = loop_.io().wall_now();
   }
-  const flow::SourceConfig& source = *draft_.registered;
+  // A message has no source; its topic stands in the source's field.
+  static const flow::SourceConfig no_source{};
+  const bool message_only = draft_.registered == nullptr;
+  const flow::SourceConfig& source = message_only ? no_source : *draft_.registered;
   std::string_view key = source.name;
   for (const auto tag :
        {AttributeTag::partition_key, AttributeTag::subject, AttributeTag::source}) {
@@ -199,9 +215,10 @@ RecordHeader DecodeStage::make_header(std::size_t payload_size) noexcept {
   RecordHeader header{};
   header.priority = draft_.priority.value_or(source.priority);
   header.severity = draft_.severity.value_or(source.severity);
-  header.flags =
-      static_cast<std::uint16_t>((binary ? record_flag::binary_payload : 0U) |
-                                 (loop_.io().wall_trusted() ? 0U : record_flag::untrusted_clock));
+  if (draft_.message != nullptr) header.mqtt = flow::route_byte(*draft_.message);
+  header.flags = static_cast<std::uint16_t>(
+      (message_only ? record_flag::message : 0U) | (binary ? record_flag::binary_payload : 0U) |
+      (loop_.io().wall_trusted() ? 0U : record_flag::untrusted_clock));
   header.id = ids_.next(wall_);
   header.payload_size = static_cast<std::uint32_t>(payload_size);
   header.partition_hash = static_cast<std::uint32_t>(hash64(key));
@@ -217,7 +234,8 @@ DecodeStage::Outcome DecodeStage::append(const RawEvent& event, const AckToken& 
   const bool base64 = draft_.data_kind == EventDraft::Data::base64;
   const std::size_t room = base64 ? base64_decoded_max(draft_.data) : draft_.data.size();
   if (room > payload_max_) return refuse(Refusal::too_large, "the payload is too large");
-  const Level level = event.level.value_or(draft_.registered->level);
+  const Level level =
+      event.level.value_or(draft_.registered == nullptr ? Level::stored : draft_.registered->level);
   flow::Batch* const batch = batches_.room_for(level, room, *attrs_size);
   if (batch == nullptr) return refuse(Refusal::capacity, "no memory is free: try again later");
   const auto payload_size = write_payload(*batch);

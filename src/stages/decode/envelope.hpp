@@ -28,6 +28,9 @@ namespace tocsin::decode {
 [[nodiscard]] Check read_device(const flow::RawEvent& event, const flow::SourceTable& sources,
                                 EventDraft& draft) noexcept;
 
+/// What is for MQTT subscribers only: any payload; the topic stands in the source's field.
+[[nodiscard]] Check read_message(const flow::RawEvent& event, EventDraft& draft) noexcept;
+
 /// Whether a media type is JSON: absent, application/json, text/json or any "+json" (RFC 6839).
 [[nodiscard]] bool is_json_media_type(std::string_view content_type) noexcept;
 

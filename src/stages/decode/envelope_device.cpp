@@ -33,6 +33,13 @@ Check read_device(const flow::RawEvent& event, const flow::SourceTable& sources,
   return {};
 }
 
+Check read_message(const flow::RawEvent& event, EventDraft& draft) noexcept {
+  if (!flow::topic_name_valid(event.topic)) {
+    return refuse(Refusal::topic, "the topic is empty or holds wildcards");
+  }
+  return draft.set(AttributeTag::source, event.topic, {});
+}
+
 bool is_json_media_type(std::string_view content_type) noexcept {
   std::string_view type = content_type.substr(0, content_type.find(';'));
   while (!type.empty() && (type.back() == ' ' || type.back() == '\t')) type.remove_suffix(1);

@@ -84,6 +84,21 @@ class FieldWriter {
     bytes(value);
     return true;
   }
+  // flow/route_info.hpp.
+  [[nodiscard]] bool put_mqtt(const flow::MqttMessage& message) noexcept {
+    const std::string_view publisher = message.publisher;
+    const std::size_t size = 2 + publisher.size() + message.properties.size();
+    if (size == 2) return true;
+    if (size > UINT16_MAX || size + 3 > out_.size() - used_) return false;
+    byte(static_cast<std::size_t>(AttributeTag::mqtt));
+    for (const std::size_t number : {size, publisher.size()}) {
+      byte(number & 0xFFU);
+      byte(number >> 8U);
+    }
+    bytes(publisher);
+    bytes(message.properties);
+    return true;
+  }
   [[nodiscard]] std::size_t used() const noexcept { return used_; }
 
  private:
@@ -131,6 +146,7 @@ void EventDraft::reset() noexcept {
   data_kind = Data::absent;
   data = {};
   registered = nullptr;
+  message = nullptr;
   priority.reset();
   severity.reset();
   producer_time_us = producer_time_absent;
@@ -261,6 +277,7 @@ std::optional<std::size_t> EventDraft::write_attributes(
       return std::nullopt;
     }
   }
+  if (message != nullptr && !writer.put_mqtt(*message)) return std::nullopt;
   return writer.used();
 }
 

@@ -72,7 +72,8 @@ class EventDraft {
 
   Data data_kind = Data::absent;
   std::string_view data;
-  const flow::SourceConfig* registered = nullptr;
+  const flow::SourceConfig* registered = nullptr;  ///< Null for what is no event.
+  const flow::MqttMessage* message = nullptr;
   std::optional<Priority> priority;
   std::optional<Severity> severity;
   std::int64_t producer_time_us = producer_time_absent;
@@ -80,7 +81,8 @@ class EventDraft {
  private:
   [[nodiscard]] bool has(std::string_view name) const noexcept;
 
-  static constexpr std::size_t tag_count = static_cast<std::size_t>(AttributeTag::extension);
+  // `extension` and `mqtt` have forms of their own and no place in the array.
+  static constexpr std::size_t tag_count = static_cast<std::size_t>(AttributeTag::mqtt);
 
   std::array<std::string_view, tag_count> attributes_{};
   std::array<flow::Field, extensions_max> extensions_{};

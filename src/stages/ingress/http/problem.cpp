@@ -47,6 +47,10 @@ Kind kind_of(flow::Refusal reason) noexcept {
       return {400, "Malformed batch"};
     case Refusal::topic:
       return {400, "Invalid topic"};
+    case Refusal::quota:
+      return {429, "Too many events"};
+    case Refusal::access:
+      return {403, "Not allowed"};
     case Refusal::commit_failed:
       return {503, "Event not stored"};
   }

@@ -69,11 +69,13 @@ ReasonCode reason_of(flow::Refusal refusal) noexcept {
     case flow::Refusal::inactive_source:
       return ReasonCode::topic_name_invalid;
     case flow::Refusal::topic:
+    case flow::Refusal::access:
       return ReasonCode::not_authorized;
     case flow::Refusal::too_large:
     case flow::Refusal::attribute_size:
     case flow::Refusal::entries:
     case flow::Refusal::capacity:
+    case flow::Refusal::quota:
       return ReasonCode::quota_exceeded;
     case flow::Refusal::empty:
     case flow::Refusal::json_syntax:
