@@ -175,11 +175,12 @@ Result<void, std::string> Engine::Parts::compile() {
 
 Result<void, std::string> Engine::Parts::make_reactor(std::uint32_t index) {
   Reactor& reactor = reactors[index];
-  if (sessions == nullptr) {
-    sessions = std::make_unique<ingress::SessionDirectory>();
-    auto options = ingress::MqttOptions::from(config.mqtt);
-    hub = std::make_unique<ingress::MqttHub>(
-        std::min(options.notifications_bytes_max, memory.output_bytes / 2));
+  if (broker == nullptr) {
+    const auto options = ingress::MqttOptions::from(config.mqtt);
+    // Output of clients, notifications on their way, what waits in sessions, what is retained.
+    const std::size_t share = std::min(options.notifications_bytes_max, memory.output_bytes / 4);
+    broker = std::make_unique<ingress::BrokerShared>(share);
+    hub = std::make_unique<ingress::MqttHub>(share);
   }
   auto http = ingress::HttpOptions::from(config.http);
   http.connections_max = std::min(http.connections_max, memory.connections_max);
@@ -192,6 +193,7 @@ Result<void, std::string> Engine::Parts::make_reactor(std::uint32_t index) {
   mqtt = mqtt.share(thread_plan.reactors);
   mqtt.connections_max = std::min(mqtt.connections_max, memory.connections_max);
   mqtt.carry_bytes_max = std::min(mqtt.carry_bytes_max, memory.carry_bytes);
+  mqtt.retained_bytes_max = std::min(mqtt.retained_bytes_max, memory.output_bytes / 4);
 
   reactor.decode = std::make_unique<decode::DecodeStage>(
       *reactor.loop, *batches, gate, sources,
@@ -203,7 +205,7 @@ Result<void, std::string> Engine::Parts::make_reactor(std::uint32_t index) {
   reactor.http = std::make_unique<ingress::HttpServer>(*reactor.loop, *reactor.decode, http,
                                                        environment.log, *router);
   reactor.mqtt = std::make_unique<ingress::MqttServer>(*reactor.loop, *reactor.decode, mqtt,
-                                                       environment.log, *sessions, hub.get());
+                                                       environment.log, *broker, hub.get());
   return {};
 }
 
@@ -245,6 +247,10 @@ void Engine::Parts::make_journal() {
     wiring.reactors.push_back({.loop = reactor.loop,
                                .receiver = &reactor.decode->batches(),
                                .kind = flow::message_batch_committed});
+    wiring.subscribers.push_back({.target = {.loop = reactor.loop,
+                                             .receiver = reactor.mqtt.get(),
+                                             .kind = ingress::MqttServer::message_batch},
+                                  .wanted = &reactor.mqtt->router().wanted()});
   }
   for (std::size_t i = 0; i < workers.size(); ++i) {
     wiring.workers.push_back(

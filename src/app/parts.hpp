@@ -68,7 +68,7 @@ struct Engine::Parts {
   std::uint64_t seed = 0;
   JournalGate gate;
   std::unique_ptr<api::StatusRouter> router;
-  std::unique_ptr<ingress::SessionDirectory> sessions;
+  std::unique_ptr<ingress::BrokerShared> broker;
   std::unique_ptr<ingress::MqttHub> hub;
   std::unique_ptr<ledger::LedgerStage> ledger;
   std::unique_ptr<journal::JournalStage> journal;

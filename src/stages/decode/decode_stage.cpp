@@ -74,14 +74,21 @@ DecodeStage::Outcome DecodeStage::decode(const RawEvent& event, const json::Valu
                                          const AckToken& ack) noexcept {
   draft_.reset();
   if (const auto check = check_size(event); !check) return account(Unexpected{check.error()});
-  if (const auto check = read(event, root); !check) return account(Unexpected{check.error()});
-  if (event.envelope != Envelope::message) {
-    if (const auto check = find_source(); !check) return account(Unexpected{check.error()});
+  auto check = read(event, root);
+  if (check && event.envelope != Envelope::message) check = find_source();
+  if (!check && check.error().reason == Refusal::unknown_source && event.message_if_unmatched) {
+    draft_.reset();
+    check = read_opaque(event);
   }
-  if (const auto check = apply_transport(event); !check) {
-    return account(Unexpected{check.error()});
-  }
+  if (check) check = apply_transport(event);
+  if (!check) return account(Unexpected{check.error()});
   return account(append(event, ack));
+}
+
+Check DecodeStage::read_opaque(const RawEvent& event) noexcept {
+  draft_.data = event.payload;
+  draft_.data_kind = EventDraft::Data::opaque;
+  return read_message(event, draft_);
 }
 
 Check DecodeStage::check_size(const RawEvent& event) const noexcept {
@@ -107,9 +114,7 @@ Check DecodeStage::read(const RawEvent& event, const json::Value* root) noexcept
       }
       return read_binary(event);
     case Envelope::message:
-      draft_.data = event.payload;
-      draft_.data_kind = EventDraft::Data::opaque;
-      return read_message(event, draft_);
+      return read_opaque(event);
     case Envelope::device:
       break;
   }
@@ -167,7 +172,7 @@ Check DecodeStage::apply_transport(const RawEvent& event) noexcept {
   if (event.message != nullptr && draft_.get(AttributeTag::source) != event.topic) {
     if (auto check = draft_.set(AttributeTag::topic, event.topic, {}); !check) return check;
   }
-  if (event.envelope == Envelope::message) return {};
+  if (draft_.registered == nullptr) return {};  // Nothing but a message.
   if (event.envelope != Envelope::cloudevents_binary) {
     for (const flow::Field& field : event.attributes) {
       if (auto check = draft_.set_default(field.name, field.value); !check) return check;
