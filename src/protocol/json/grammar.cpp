@@ -147,11 +147,12 @@ class Checker {
   }
 
   [[nodiscard]] bool number() noexcept {
-    // So many digits fit 64 bits, and without an exponent binary64, whatever they are.
-    constexpr std::ptrdiff_t digits_safe = 18;
     const char* const end = text_ + size_;
     const char* at = text_ + *at_;
-    at += *at == '-' ? 1 : 0;
+    const bool negative = *at == '-';
+    at += negative ? 1 : 0;
+    // So many digits fit 64 bits, and without an exponent binary64, whatever they are.
+    const std::ptrdiff_t digits_safe = negative ? 18 : 19;
     const char* const digits = at;
     while (at < end && is_digit(*at)) ++at;
     const std::ptrdiff_t count = at - digits;

@@ -22,7 +22,8 @@ inline constexpr std::size_t grammar_depth_max = 256;
                                                      std::span<const std::uint32_t> indexes,
                                                      std::size_t depth_max) noexcept;
 
-/// Whether every escape of a string's inside is one of RFC 8259 section 7, with surrogates in pairs.
+/// Whether every escape of a string's inside is one of RFC 8259 section 7, with surrogates in
+/// pairs.
 [[nodiscard]] bool escapes_valid(std::string_view raw) noexcept;
 
 }  // namespace tocsin::json
