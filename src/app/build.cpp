@@ -54,8 +54,8 @@ Result<io::EgressPolicy, std::string> egress_policy(const std::vector<std::strin
 
 Result<void, std::string> Engine::Parts::build() {
   using Step = Result<void, std::string> (Parts::*)();
-  for (const Step step :
-       {&Parts::plan, &Parts::make_loops, &Parts::prepare_data, &Parts::compile}) {
+  for (const Step step : {&Parts::plan, &Parts::make_loops, &Parts::prepare_data, &Parts::compile,
+                          &Parts::open_session_store}) {
     if (auto done = (this->*step)(); !done) return done;
   }
   router = std::make_unique<api::StatusRouter>(
@@ -171,6 +171,22 @@ Result<void, std::string> Engine::Parts::compile() {
   if (!compiled) return Unexpected{compiled.error()};
   snapshot = *compiled;
   return {};
+}
+
+Result<void, std::string> Engine::Parts::open_session_store() {
+  session_store = environment.session_store;
+  if (session_store == nullptr) {
+    const io::Io& io = journal_loop->io();
+    database = std::make_unique<sessions::SqliteSessionStore>(
+        sessions::StoreSettings{.path = config.server.text("data") + "/tocsin.db",
+                                .queue_bytes_max = memory.store_queue_bytes,
+                                .hash_seed = seed,
+                                .wall_now = [&io] { return io.wall_now(); },
+                                .wall_trusted = io.wall_trusted()},
+        environment.log);
+    session_store = database.get();
+  }
+  return session_store->load([](flow::StoredSession&&) {}, [](flow::StoredRetained&&) {});
 }
 
 Result<void, std::string> Engine::Parts::make_reactor(std::uint32_t index) {
