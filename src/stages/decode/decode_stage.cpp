@@ -311,7 +311,7 @@ DecodeStage::Outcome DecodeStage::append(const RawEvent& event, const AckToken& 
   const RecordHeader header = header_of_draft(*payload_size);
   const std::string_view attrs{attrs_.data(), *attrs_size};
   batch->append(header, attrs, loop_.now(), ack);
-  if (is_plain(event)) {
+  if (is_plain(event) && draft_.registered != nullptr) {
     known_topics_.keep(event.topic, attrs, *draft_.registered, header.partition_hash);
   }
   batches_.appended(*batch);
