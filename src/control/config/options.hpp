@@ -23,6 +23,11 @@ inline constexpr std::array server_options{
                        "gateways; 2 gives matching its own; from 3 the journal has its own too; "
                        "0 chooses by the number of processors, and fewer when memory_max is "
                        "small."},
+    OptionSpec{.key = "pin_threads",
+               .type = OptionType::boolean,
+               .fallback = "false",
+               .help = "Gives each thread a processor of its own, of those that the process may "
+                       "use, in turn. For machines that do little else."},
     OptionSpec{.key = "memory_max",
                .type = OptionType::bytes,
                .fallback = "192MiB",
