@@ -28,6 +28,7 @@ constexpr std::size_t body_size_min = 64 * 1024;
 constexpr std::size_t printer_bytes = 2 * mib;      // One buffer filling, one being written.
 constexpr std::size_t dead_letter_bytes = 2 * mib;  // The same, each reactor.
 constexpr std::size_t tls_bytes = 8 * 40 * 1024;    // One webhook channel's connections.
+constexpr std::size_t database_bytes = 2 * mib;     // SQLite's page cache, its thread's stack.
 
 }  // namespace
 
@@ -47,7 +48,8 @@ ThreadPlan plan_threads(std::uint32_t wanted, std::uint32_t processors) noexcept
 std::optional<MemoryPlan> plan_memory(std::size_t memory_max, const ThreadPlan& threads) noexcept {
   MemoryPlan plan;
   plan.process_bytes = process_base + threads.threads() * thread_bytes;
-  plan.side_bytes = printer_bytes + threads.reactors * (dead_letter_bytes + tls_bytes);
+  plan.side_bytes =
+      printer_bytes + database_bytes + threads.reactors * (dead_letter_bytes + tls_bytes);
   const std::size_t scanners = threads.workers * scanner_factor * batch_payload_estimate;
   const std::size_t fixed = plan.process_bytes + plan.side_bytes + scanners;
   if (memory_max <= fixed) return std::nullopt;
@@ -79,10 +81,11 @@ std::optional<MemoryPlan> plan_memory(std::size_t memory_max, const ThreadPlan& 
   plan.body_bytes = pooled * 12 / 100;
   plan.carry_bytes = pooled * 10 / 100 / threads.reactors;
   plan.output_bytes = pooled * 10 / 100 / threads.reactors;
+  plan.store_queue_bytes = pooled * 3 / 100;
 
   plan.total_bytes = plan.process_bytes + plan.receive_bytes + plan.connection_bytes +
                      plan.batch_bytes + plan.notification_bytes + plan.body_bytes +
-                     plan.parser_bytes + plan.side_bytes +
+                     plan.parser_bytes + plan.side_bytes + plan.store_queue_bytes * 5 / 4 +
                      threads.reactors * (plan.carry_bytes + plan.output_bytes);
   const std::size_t batches_needed = batch_count_min + 4 * threads.reactors;
   if (plan.batch_count < batches_needed || plan.total_bytes > memory_max) return std::nullopt;

@@ -113,14 +113,21 @@ DecodeStage::Outcome DecodeStage::decode(const RawEvent& event, const json::Valu
                                          const AckToken& ack) noexcept {
   draft_.reset();
   if (const auto check = check_size(event); !check) return account(Unexpected{check.error()});
-  if (const auto check = read(event, root); !check) return account(Unexpected{check.error()});
-  if (event.envelope != Envelope::message) {
-    if (const auto check = find_source(); !check) return account(Unexpected{check.error()});
+  auto check = read(event, root);
+  if (check && event.envelope != Envelope::message) check = find_source();
+  if (!check && check.error().reason == Refusal::unknown_source && event.message_if_unmatched) {
+    draft_.reset();
+    check = read_opaque(event);
   }
-  if (const auto check = apply_transport(event); !check) {
-    return account(Unexpected{check.error()});
-  }
+  if (check) check = apply_transport(event);
+  if (!check) return account(Unexpected{check.error()});
   return account(append(event, ack));
+}
+
+Check DecodeStage::read_opaque(const RawEvent& event) noexcept {
+  draft_.data = event.payload;
+  draft_.data_kind = EventDraft::Data::opaque;
+  return read_message(event, draft_);
 }
 
 Check DecodeStage::check_size(const RawEvent& event) const noexcept {
@@ -146,9 +153,7 @@ Check DecodeStage::read(const RawEvent& event, const json::Value* root) noexcept
       }
       return read_binary(event);
     case Envelope::message:
-      draft_.data = event.payload;
-      draft_.data_kind = EventDraft::Data::opaque;
-      return read_message(event, draft_);
+      return read_opaque(event);
     case Envelope::device:
       break;
   }
@@ -206,7 +211,7 @@ Check DecodeStage::apply_transport(const RawEvent& event) noexcept {
   if (event.message != nullptr && draft_.get(AttributeTag::source) != event.topic) {
     if (auto check = draft_.set(AttributeTag::topic, event.topic, {}); !check) return check;
   }
-  if (event.envelope == Envelope::message) return {};
+  if (draft_.registered == nullptr) return {};  // Nothing but a message.
   if (event.envelope != Envelope::cloudevents_binary) {
     for (const flow::Field& field : event.attributes) {
       if (auto check = draft_.set_default(field.name, field.value); !check) return check;
@@ -281,6 +286,15 @@ RecordHeader DecodeStage::header_of_draft(std::size_t payload_size) noexcept {
   return header;
 }
 
+Level DecodeStage::default_level() const noexcept {
+  if (draft_.registered != nullptr) return draft_.registered->level;
+  // Nobody waits for a QoS 0 message: it need not wait for the disk. One that is retained must not
+  // overtake another.
+  const bool at_once =
+      draft_.message != nullptr && draft_.message->qos == 0 && !draft_.message->retain;
+  return at_once ? Level::accepted : Level::stored;
+}
+
 DecodeStage::Outcome DecodeStage::append(const RawEvent& event, const AckToken& ack) noexcept {
   const auto attrs_size = draft_.write_attributes(attrs_);
   if (!attrs_size) {
@@ -289,8 +303,7 @@ DecodeStage::Outcome DecodeStage::append(const RawEvent& event, const AckToken& 
   const bool base64 = draft_.data_kind == EventDraft::Data::base64;
   const std::size_t room = base64 ? base64_decoded_max(draft_.data) : draft_.data.size();
   if (room > payload_max_) return refuse(Refusal::too_large, "the payload is too large");
-  const Level level =
-      event.level.value_or(draft_.registered == nullptr ? Level::stored : draft_.registered->level);
+  const Level level = event.level.value_or(default_level());
   flow::Batch* const batch = batches_.room_for(level, room, *attrs_size);
   if (batch == nullptr) return refuse(Refusal::capacity, "no memory is free: try again later");
   const auto payload_size = write_payload(*batch);

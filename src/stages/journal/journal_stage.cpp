@@ -22,7 +22,7 @@ JournalStage::JournalStage(flow::Loop& loop, flow::BatchPool& pool,
       wiring_(std::move(wiring)),
       log_(std::move(log)),
       preparer_(loop, directory_, options),
-      replay_(loop, pool, registry, wiring_.workers, directory_, log_) {
+      replay_(loop, pool, registry, wiring_, directory_, log_) {
   assert(!wiring_.workers.empty());
   assert(options_.commit_inflight_max > 0);
   queue_.reserve(pool.count());
@@ -96,7 +96,7 @@ void JournalStage::append(flow::Batch& batch) noexcept {
   if (!can_write()) return;
   acknowledge(entry, true);
   if (!replay_.active()) {
-    forward_to_workers(batch, registry_, wiring_.workers);
+    forward(batch, registry_, wiring_);
     entry.forwarded = true;
   }
 }
@@ -273,7 +273,7 @@ void JournalStage::succeed(Entry& entry) noexcept {
   metrics_.appended_events.add(entry.batch->size());
   if (!entry.acknowledged) acknowledge(entry, true);
   if (!entry.forwarded && !replay_.active()) {
-    forward_to_workers(*entry.batch, registry_, wiring_.workers);
+    forward(*entry.batch, registry_, wiring_);
   }
   --entry.segment->users;
   entry.batch->release();
