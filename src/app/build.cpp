@@ -10,6 +10,7 @@
 #include "base/hash.hpp"
 #include "control/config/units.hpp"
 #include "control/metrics/exposition.hpp"
+#include "stages/ingress/subscription/check.hpp"
 
 namespace tocsin::app {
 namespace {
@@ -349,8 +350,11 @@ Result<void, std::string> Engine::Parts::make_subscriptions() {
       return Unexpected{fmt::format("subscription {}: {}", subscription.name, problem)};
     }
     Reactor& reactor = reactors[i % reactors.size()];
-    reactor.subscriptions.push_back(std::make_unique<ingress::BrokerSubscription>(
-        *reactor.loop, environment.log, *reactor.decode, subscription));
+    auto made = ingress::BrokerSubscription::make(*reactor.loop, environment.log, *reactor.decode,
+                                                  environment.resolver.get(), subscription);
+    if (!made)
+      return Unexpected{fmt::format("subscription {}: {}", subscription.name, made.error())};
+    reactor.subscriptions.push_back(std::move(*made));
   }
   return {};
 }
