@@ -5,9 +5,9 @@
 #include <cstring>
 #include <utility>
 
+#include "base/base64.hpp"
 #include "base/hash.hpp"
 #include "flow/route_info.hpp"
-#include "stages/decode/base64.hpp"
 #include "stages/decode/envelope.hpp"
 #include "stages/decode/refuse_json.hpp"
 
@@ -36,6 +36,7 @@ DecodeStage::DecodeStage(flow::Loop& loop, flow::BatchPool& pool, flow::BatchSin
       event_size_max_(settings.event_size_max),
       body_size_max_(std::max(settings.body_size_max, settings.event_size_max)),
       payload_max_(pool.payload_max()),
+      quotas_(settings.quotas),
       batches_(loop, pool, sink, settings.reactor, settings.inflight_max),
       sources_(std::move(sources)),
       validator_(event_size_max_, body_size_max_),
@@ -77,6 +78,7 @@ DecodeStage::Outcome DecodeStage::decode(const RawEvent& event, const json::Valu
   if (const auto check = read(event, root); !check) return account(Unexpected{check.error()});
   if (event.envelope != Envelope::message) {
     if (const auto check = find_source(); !check) return account(Unexpected{check.error()});
+    if (const auto check = admit(event); !check) return account(Unexpected{check.error()});
   }
   if (const auto check = apply_transport(event); !check) {
     return account(Unexpected{check.error()});
@@ -160,6 +162,19 @@ Check DecodeStage::find_source() noexcept {
     return refuse(Refusal::inactive_source, "the event source is not active");
   }
   return {};
+}
+
+Check DecodeStage::admit(const RawEvent& event) noexcept {
+  const flow::SourceConfig& source = *draft_.registered;
+  if (event.sender != nullptr && !event.sender->allows(flow::Access::publish, source.name, {})) {
+    return refuse(Refusal::access, "the client may not send events of this source");
+  }
+  if (source.rate == 0 || quotas_ == nullptr) return {};
+  const auto wait = quotas_->take_source(source.name, 1, loop_.now());
+  if (!wait) return {};
+  return Unexpected{Rejection{.reason = Refusal::quota,
+                              .detail = "the event source takes no more events for now",
+                              .retry_after = *wait}};
 }
 
 Check DecodeStage::apply_transport(const RawEvent& event) noexcept {
