@@ -21,9 +21,7 @@ constexpr std::size_t thread_bytes = mib;
 constexpr std::size_t notification_size = sizeof(Notification) + 2048 + 1024;
 constexpr std::size_t connection_size = 2048;
 constexpr std::size_t batch_count_min = 8;
-// A JSON validator takes about 14 bytes for each byte of the longest text that it has seen, a
-// scanner about 5.
-constexpr std::size_t validator_factor = 14;
+// Checking JSON takes about 5 bytes for each byte of the longest text that was seen.
 constexpr std::size_t scanner_factor = 5;
 constexpr std::size_t batch_payload_estimate = 160 * 1024;
 constexpr std::size_t body_size_min = 64 * 1024;
@@ -53,10 +51,10 @@ std::optional<MemoryPlan> plan_memory(std::size_t memory_max, const ThreadPlan& 
   const std::size_t scanners = threads.workers * scanner_factor * batch_payload_estimate;
   const std::size_t fixed = plan.process_bytes + plan.side_bytes + scanners;
   if (memory_max <= fixed) return std::nullopt;
-  plan.body_size_max = std::max(
-      body_size_min, (memory_max - fixed) * 12 / 100 / validator_factor / threads.reactors);
+  plan.body_size_max =
+      std::max(body_size_min, (memory_max - fixed) * 12 / 100 / scanner_factor / threads.reactors);
   plan.body_size_max = std::min(plan.body_size_max, std::size_t{64} * mib);
-  plan.parser_bytes = scanners + threads.reactors * validator_factor * plan.body_size_max;
+  plan.parser_bytes = scanners + threads.reactors * scanner_factor * plan.body_size_max;
   if (memory_max <= fixed - scanners + plan.parser_bytes) return std::nullopt;
   const std::size_t pooled = memory_max - (fixed - scanners) - plan.parser_bytes;
 

@@ -70,6 +70,7 @@ class JournalStage final : public flow::Receiver, public MetricSource, flow::Tic
  private:
   struct Segment {
     std::uint64_t id = 0;
+    std::uint64_t capacity = 0;   ///< Size of its file.
     std::uint64_t placed = 0;     ///< Where the next block goes.
     std::uint64_t committed = 0;  ///< End of the last good commit.
     std::uint64_t last_sequence = 0;
