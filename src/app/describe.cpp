@@ -34,6 +34,7 @@ void Engine::Parts::collect_metric_sources() {
   }
   for (const auto& worker : workers) metric_sources.push_back(worker.get());
   metric_sources.push_back(hub.get());
+  metric_sources.push_back(quotas.get());
   metric_sources.push_back(journal.get());
   metric_sources.push_back(ledger.get());
   if (database != nullptr) metric_sources.push_back(database.get());

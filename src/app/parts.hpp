@@ -14,6 +14,7 @@
 #include "control/api/status_router.hpp"
 #include "flow/batch.hpp"
 #include "flow/notification.hpp"
+#include "flow/quota_table.hpp"
 #include "flow/sources.hpp"
 #include "io/egress/policy.hpp"
 #include "stages/decode/decode_stage.hpp"
@@ -67,6 +68,7 @@ struct Engine::Parts {
   std::shared_ptr<const flow::SourceTable> sources;
   Worker::Snapshot snapshot;
   std::uint64_t seed = 0;
+  std::unique_ptr<flow::QuotaTable> quotas;
   JournalGate gate;
   std::unique_ptr<api::StatusRouter> router;
   std::unique_ptr<ingress::BrokerShared> broker;

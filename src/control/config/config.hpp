@@ -18,6 +18,7 @@ struct EngineConfig {
   OptionValues server;
   OptionValues http;
   OptionValues mqtt;
+  OptionValues quota;
   OptionValues journal;
   std::vector<flow::SourceConfig> sources;
   std::vector<flow::ChannelConfig> channels;

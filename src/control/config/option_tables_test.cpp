@@ -6,6 +6,7 @@
 #include "control/config/config.hpp"
 #include "control/config/option_parser.hpp"
 #include "control/config/options.hpp"
+#include "flow/quota_table.hpp"
 #include "stages/deliver/channel_type.hpp"
 #include "stages/deliver/options.hpp"
 #include "stages/ingress/http/options.hpp"
@@ -28,6 +29,7 @@ std::vector<Section> sections() {
       {"server", {server_options}},
       {"http", {ingress::http_options}},
       {"mqtt", {ingress::mqtt_options}},
+      {"quota", {flow::quota_options}},
       {"journal", {journal::options_table, ledger::options_table}},
       {"source", {source_options}},
       {"rule", {rule_options}},
