@@ -26,6 +26,9 @@ class Identity {
   /// nothing.
   [[nodiscard]] virtual bool allows(Access access, std::string_view topic,
                                     std::string_view client_id) const noexcept = 0;
+  /// Whether the user has gone or was deactivated since: allows() refuses everything, and what acts
+  /// in its name should end. Any thread.
+  [[nodiscard]] virtual bool revoked() const noexcept { return false; }
 };
 
 /// What a client shows of itself. Views are copied before the call returns.
