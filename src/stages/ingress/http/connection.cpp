@@ -82,10 +82,13 @@ HttpConnection::HttpConnection(HttpServer& server, std::uint32_t slot)
 // --- life
 // ------------------------------------------------------------------------------------------
 
-void HttpConnection::open(io::StreamId stream, const io::Endpoint& listener) noexcept {
+void HttpConnection::open(io::StreamControl& via, io::StreamId stream, const Peer& peer) noexcept {
   assert(life_ == Life::free && queue_.empty() && sending_.empty());
+  via_ = &via;
   stream_ = stream;
-  listener_ = listener;
+  peer_ = peer.endpoint;
+  loopback_ = peer.loopback;
+  certificate_name_ = peer.certificate_name;
   life_ = Life::open;
   phase_ = Phase::none;
   phase_end_ = timer_due_ = MonoTime::max();
@@ -106,7 +109,7 @@ void HttpConnection::close() noexcept {
   if (life_ == Life::free || life_ == Life::closed) return;
   life_ = Life::closed;
   server_.loop_.disarm(*this);
-  server_.loop_.io().close(stream_);
+  via_->close(stream_);
 }
 
 void HttpConnection::on_closed() noexcept {
@@ -246,7 +249,7 @@ void HttpConnection::respond(const http::Request& request) noexcept {
 
 Answer HttpConnection::route(const http::Request& request, std::uint32_t ordinal) noexcept {
   AnswerComposer& composer = server_.composer_;
-  switch (server_.guard_.check(request, listener_)) {
+  switch (server_.guard_.check(request, loopback_)) {
     case GuardVerdict::foreign_host:
       server_.metrics_.count(HttpRefusal::foreign_host);
       return composer.problem(foreign_host);
@@ -359,7 +362,7 @@ void HttpConnection::flush() noexcept {
     }
     if (!sending_.empty()) {
       server_.metrics_.sent_bytes.add(sending_.size());
-      server_.loop_.io().send(stream_, std::as_bytes(std::span(sending_.view())));
+      via_->send(stream_, std::as_bytes(std::span(sending_.view())));
     }
   }
   if (life_ == Life::open && !backlog_.empty() && may_process()) advance({});
@@ -387,8 +390,8 @@ void HttpConnection::after_events() noexcept {
   const bool wanted = !peer_ended_ && (discarding || (may_process() && backlog_.empty()));
   if (wanted != receiving_) {
     receiving_ = wanted;
-    if (wanted) server_.loop_.io().receive_start(stream_);
-    if (!wanted && !peer_ended_) server_.loop_.io().receive_stop(stream_);
+    if (wanted) via_->receive_start(stream_);
+    if (!wanted && !peer_ended_) via_->receive_stop(stream_);
   }
   if (at_rest()) {
     if (parser_.idle() && parser_.capacity() > kept_max) parser_.release();

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <span>
+#include <string>
 #include <string_view>
 
 #include "flow/intake.hpp"
@@ -23,7 +24,12 @@ class HttpConnection final : public io::StreamHandler,
  public:
   HttpConnection(HttpServer& server, std::uint32_t slot);
 
-  void open(io::StreamId stream, const io::Endpoint& listener) noexcept;
+  struct Peer {
+    io::Endpoint endpoint;
+    std::string_view certificate_name{};  ///< Of a certificate that was verified, or empty.
+    bool loopback = false;                ///< It came in on a plain loopback listener.
+  };
+  void open(io::StreamControl& via, io::StreamId stream, const Peer& peer) noexcept;
   [[nodiscard]] bool is_open() const noexcept { return life_ != Life::free; }
   [[nodiscard]] std::uint32_t generation() const noexcept { return generation_; }
   /// Sends what may leave; called once a turn for connections that asked for it.
@@ -87,8 +93,11 @@ class HttpConnection final : public io::StreamHandler,
   HttpServer& server_;
   std::uint32_t slot_;
   std::uint32_t generation_ = 0;
+  io::StreamControl* via_ = nullptr;
   io::StreamId stream_;
-  io::Endpoint listener_;
+  io::Endpoint peer_;
+  std::string certificate_name_;
+  bool loopback_ = false;
   Life life_ = Life::free;
   Phase phase_ = Phase::none;
   MonoTime phase_end_ = MonoTime::max();

@@ -48,8 +48,14 @@ std::vector<io::Endpoint> HttpServer::endpoints() const {
   return all;
 }
 
-io::StreamHandler* HttpServer::accept(io::StreamId stream, const io::Endpoint& listener,
-                                      const io::Endpoint&) noexcept {
+io::StreamHandler* HttpServer::accept(io::StreamControl& via, io::StreamId stream,
+                                      const io::Endpoint& peer,
+                                      std::string_view certificate_name) noexcept {
+  return admit(via, stream, {.endpoint = peer, .certificate_name = certificate_name});
+}
+
+io::StreamHandler* HttpServer::admit(io::StreamControl& via, io::StreamId stream,
+                                     const HttpConnection::Peer& peer) noexcept {
   if (draining_ || open_count_ == options_.connections_max) {
     metrics_.count(HttpRefusal::connections);
     return nullptr;
@@ -63,7 +69,7 @@ io::StreamHandler* HttpServer::accept(io::StreamId stream, const io::Endpoint& l
   free_slots_.pop_back();
   ++open_count_;
   metrics_.opened.add();
-  connection.open(stream, listener);
+  connection.open(via, stream, peer);
   return &connection;
 }
 

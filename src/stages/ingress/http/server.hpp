@@ -11,8 +11,10 @@
 
 #include "base/log.hpp"
 #include "base/metrics.hpp"
+#include "flow/access.hpp"
 #include "flow/intake.hpp"
 #include "flow/loop.hpp"
+#include "flow/quota.hpp"
 #include "io/io.hpp"
 #include "protocol/http/serializer.hpp"
 #include "stages/ingress/http/answers.hpp"
@@ -43,6 +45,18 @@ class HttpServer final : public flow::AckSink,
                                                 bool shared);
   /// Where it listens: port 0 resolved. Give these to the start() of the other reactors.
   [[nodiscard]] std::vector<io::Endpoint> endpoints() const;
+  /// Takes a connection that another listener accepted, TLS for example: all of it is driven
+  /// through `via`, which outlives it. Null: close it at once. Pages of other sites cannot reach a
+  /// TLS listener under a rebound name, as its certificate would not fit: only Origin is checked.
+  [[nodiscard]] io::StreamHandler* accept(io::StreamControl& via, io::StreamId stream,
+                                          const io::Endpoint& peer,
+                                          std::string_view certificate_name) noexcept;
+  /// Who may send events; null (the default): everybody. Outlives the server.
+  void set_authenticator(flow::Authenticator* authenticator) noexcept {
+    authenticator_ = authenticator;
+  }
+  /// What events are charged to; null (the default): nothing. Outlives the server.
+  void set_quotas(flow::Quotas* quotas) noexcept { quotas_ = quotas; }
   /// Stops accepting; connections close when what is in flight has been answered.
   void drain() noexcept;
   /// Closes what is left; on_closed calls follow.
@@ -60,7 +74,8 @@ class HttpServer final : public flow::AckSink,
   struct Listener final : io::AcceptHandler {
     explicit Listener(HttpServer& owner) noexcept : server(owner) {}
     io::StreamHandler* on_accept(io::StreamId stream, const io::Endpoint& peer) noexcept override {
-      return server.accept(stream, endpoint, peer);
+      return server.admit(server.loop_.io(), stream,
+                          {.endpoint = peer, .loopback = endpoint.is_loopback()});
     }
     void on_accept_error(io::Errno error) noexcept override { server.accept_failed(error); }
     HttpServer& server;
@@ -68,8 +83,8 @@ class HttpServer final : public flow::AckSink,
     io::Endpoint endpoint;
   };
 
-  [[nodiscard]] io::StreamHandler* accept(io::StreamId stream, const io::Endpoint& listener,
-                                          const io::Endpoint& peer) noexcept;
+  [[nodiscard]] io::StreamHandler* admit(io::StreamControl& via, io::StreamId stream,
+                                         const HttpConnection::Peer& peer) noexcept;
   void accept_failed(io::Errno error) noexcept;
   void on_timer(MonoTime) noexcept override {}  // It only ends the loop's wait; on_tick works.
   void on_ready() noexcept override;
@@ -87,6 +102,8 @@ class HttpServer final : public flow::AckSink,
   HttpOptions options_;
   Log log_;
   HttpRouter& router_;
+  flow::Authenticator* authenticator_ = nullptr;
+  flow::Quotas* quotas_ = nullptr;
   HttpMetrics metrics_;
   ByteBudget budget_;
   RequestGuard guard_;

@@ -43,13 +43,17 @@ MqttConnection::~MqttConnection() { server_.loop().disarm(*this); }
 
 SessionDirectory::Owner MqttConnection::owner() noexcept { return {&server_, slot_, generation_}; }
 
-void MqttConnection::open(io::StreamId stream) noexcept {
+void MqttConnection::open(io::StreamControl& control, io::StreamId stream,
+                          const io::Endpoint& peer, std::string_view certificate_name) noexcept {
   assert(state_ == State::free);
+  control_ = &control;
   stream_ = stream;
+  peer_ = peer;
+  certificate_name_.assign(certificate_name);
   state_ = State::await_connect;
   last_received_ = server_.loop().now();
   arm_after(server_.options().connect_timeout);
-  server_.loop().io().receive_start(stream);
+  control_->receive_start(stream);
 }
 
 void MqttConnection::on_connected(io::Errno) noexcept { assert(false && "only accepted streams"); }
@@ -85,12 +89,12 @@ void MqttConnection::hold_receiving() noexcept {
   if (!receiving() || held_) return;
   held_ = true;
   server_.hold(slot_);
-  server_.loop().io().receive_stop(stream_);
+  control_->receive_stop(stream_);
 }
 
 void MqttConnection::end_hold() noexcept {
   if (!std::exchange(held_, false) || !receiving() || stops_ != 0 || resuming_) return;
-  server_.loop().io().receive_start(stream_);
+  control_->receive_start(stream_);
 }
 
 void MqttConnection::keep(std::span<const std::byte> bytes) noexcept {
@@ -199,7 +203,7 @@ void MqttConnection::handle_disconnect(const mqtt::Frame& frame) noexcept {
 }
 
 void MqttConnection::stop(Stop reason) noexcept {
-  if (stops_ == 0) server_.loop().io().receive_stop(stream_);
+  if (stops_ == 0) control_->receive_stop(stream_);
   stops_ |= reason;
   if (reason == stop_capacity && !std::exchange(waiting_, true)) server_.wait_for_capacity(slot_);
 }
@@ -229,7 +233,7 @@ void MqttConnection::resume() noexcept {
   if (ended_) return finish(MqttClose::end_of_stream, mqtt::ReasonCode::success);
   last_received_ = server_.loop().now();
   if (server_.holding()) return hold_receiving();
-  server_.loop().io().receive_start(stream_);
+  control_->receive_start(stream_);
 }
 
 void MqttConnection::on_end(io::Errno error) noexcept {
@@ -267,7 +271,7 @@ void MqttConnection::flush() noexcept {
   assert(sending_.empty());
   sending_.swap(pending_);
   sending_now_ = true;
-  server_.loop().io().send(stream_, sending_.bytes());
+  control_->send(stream_, sending_.bytes());
 }
 
 void MqttConnection::on_sent(io::Errno error) noexcept {
@@ -304,7 +308,7 @@ void MqttConnection::end(MqttClose reason, mqtt::ReasonCode code) noexcept {
 void MqttConnection::flush_and_close(MqttClose reason) noexcept {
   close_reason_ = reason;
   state_ = State::flushing;
-  server_.loop().io().receive_stop(stream_);
+  control_->receive_stop(stream_);
   if (output_size() == 0) return close_stream();
   arm_after(linger);
 }
@@ -315,7 +319,7 @@ void MqttConnection::finish(MqttClose reason, mqtt::ReasonCode goodbye) noexcept
   close_reason_ = reason;
   goodbye_ = goodbye;
   state_ = State::finishing;
-  server_.loop().io().receive_stop(stream_);
+  control_->receive_stop(stream_);
   carry_.release();
   count_carried();
   arm_after(finish_timeout);
@@ -351,7 +355,7 @@ void MqttConnection::close_stream() noexcept {
   server_.stats().closed[static_cast<std::size_t>(close_reason_)].add();
   state_ = State::closing;
   server_.loop().disarm(*this);
-  server_.loop().io().close(stream_);
+  control_->close(stream_);
 }
 
 void MqttConnection::on_closed() noexcept {

@@ -40,7 +40,10 @@ class MqttConnection final : public io::StreamHandler, public flow::Timer {
 
   // --- for the server
   // -----------------------------------------------------------------------------
-  void open(io::StreamId stream) noexcept;
+  /// The stream is driven through `control`; `certificate_name` is that of a verified client
+  /// certificate, or empty.
+  void open(io::StreamControl& control, io::StreamId stream, const io::Endpoint& peer,
+            std::string_view certificate_name) noexcept;
   void on_ack(std::uint16_t packet_id, bool stored) noexcept;
   void on_capacity() noexcept;
   /// Processes what is held, and receives again when nothing stops it any more.
@@ -140,7 +143,10 @@ class MqttConnection final : public io::StreamHandler, public flow::Timer {
   MqttServer& server_;
   const std::uint32_t slot_;
   std::uint32_t generation_ = 0;
+  io::StreamControl* control_ = nullptr;
   io::StreamId stream_;
+  io::Endpoint peer_;
+  std::string certificate_name_;
   State state_ = State::free;
   mqtt::Version version_ = mqtt::Version::v3_1_1;
   mqtt::ReasonCode goodbye_ = mqtt::ReasonCode::success;

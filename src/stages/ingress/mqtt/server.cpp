@@ -42,7 +42,13 @@ Result<io::Endpoint, std::string> MqttServer::listen(const io::Endpoint& endpoin
   return loop_.io().local_endpoint(*listener);
 }
 
-io::StreamHandler* MqttServer::on_accept(io::StreamId stream, const io::Endpoint&) noexcept {
+io::StreamHandler* MqttServer::on_accept(io::StreamId stream, const io::Endpoint& peer) noexcept {
+  return accept(loop_.io(), stream, peer, {});
+}
+
+io::StreamHandler* MqttServer::accept(io::StreamControl& control, io::StreamId stream,
+                                      const io::Endpoint& peer,
+                                      std::string_view certificate_name) noexcept {
   stats_.accepted.add();
   if (draining_ || open_ >= options_.connections_max) {
     const auto reason = draining_ ? MqttClose::shutdown : MqttClose::connections;
@@ -58,7 +64,7 @@ io::StreamHandler* MqttServer::on_accept(io::StreamId stream, const io::Endpoint
   free_slots_.pop_back();
   ++open_;
   stats_.connections_opened.add();
-  connection.open(stream);
+  connection.open(control, stream, peer, certificate_name);
   return &connection;
 }
 

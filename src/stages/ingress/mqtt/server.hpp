@@ -13,8 +13,11 @@
 #include "base/byte_buffer.hpp"
 #include "base/log.hpp"
 #include "base/metrics.hpp"
+#include "flow/access.hpp"
 #include "flow/intake.hpp"
 #include "flow/loop.hpp"
+#include "flow/quota.hpp"
+#include "flow/session_store.hpp"
 #include "io/io.hpp"
 #include "stages/ingress/mqtt/directory.hpp"
 #include "stages/ingress/mqtt/hub.hpp"
@@ -55,6 +58,19 @@ class MqttServer final : public io::AcceptHandler,
   [[nodiscard]] bool closed() const noexcept { return open_ == 0; }
   [[nodiscard]] std::uint32_t connections() const noexcept { return open_; }
 
+  /// A client whose connection another layer (TLS) has accepted: `control` drives it. Returns its
+  /// handler, or null when it is turned away; then the caller closes it. Receiving starts before
+  /// this returns.
+  io::StreamHandler* accept(io::StreamControl& control, io::StreamId stream,
+                            const io::Endpoint& peer, std::string_view certificate_name) noexcept;
+
+  /// What guards and keeps; each may stay null. Before listening; all outlive the server.
+  void set_authenticator(flow::Authenticator* authenticator) noexcept {
+    authenticator_ = authenticator;
+  }
+  void set_quotas(flow::Quotas* quotas) noexcept { quotas_ = quotas; }
+  void set_session_store(flow::SessionStore* store) noexcept { store_ = store; }
+
   // --- any thread -------------------------------------------------------------------------------
   [[nodiscard]] bool has_subscribers() const noexcept {
     return subscribers_.load(std::memory_order_relaxed) > 0;
@@ -80,6 +96,9 @@ class MqttServer final : public io::AcceptHandler,
   [[nodiscard]] MqttStats& stats() noexcept { return stats_; }
   [[nodiscard]] ByteBudget& budget() noexcept { return budget_; }
   [[nodiscard]] SessionDirectory& directory() noexcept { return directory_; }
+  [[nodiscard]] flow::Authenticator* authenticator() noexcept { return authenticator_; }
+  [[nodiscard]] flow::Quotas* quotas() noexcept { return quotas_; }
+  [[nodiscard]] flow::SessionStore* session_store() noexcept { return store_; }
   [[nodiscard]] bool draining() const noexcept { return draining_; }
   /// Its output is flushed at the end of this turn, all of it with one send.
   void flush_later(std::uint32_t slot) noexcept;
@@ -112,6 +131,9 @@ class MqttServer final : public io::AcceptHandler,
   Log log_;
   SessionDirectory& directory_;
   MqttHub* hub_;
+  flow::Authenticator* authenticator_ = nullptr;
+  flow::Quotas* quotas_ = nullptr;
+  flow::SessionStore* store_ = nullptr;
   ByteBudget budget_;
   MqttStats stats_;
   std::vector<io::ListenerId> listeners_;
