@@ -3,6 +3,7 @@
 #include <sodium.h>
 
 #include <algorithm>
+#include <cassert>
 #include <utility>
 
 namespace tocsin::auth {
@@ -17,7 +18,10 @@ AttemptLimits limits_of(const AuthOptions& options) {
           .pending_max = std::max(options.hash_queue_max / 4, 1U)};
 }
 
+// Without it libsodium works, but slowly: it has not looked at the processor.
 std::uint64_t random_seed() {
+  [[maybe_unused]] const int ready = sodium_init();
+  assert(ready >= 0);
   std::uint64_t seed = 0;
   randombytes_buf(&seed, sizeof seed);
   return seed;

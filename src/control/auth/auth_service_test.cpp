@@ -67,7 +67,7 @@ Credentials by_password(std::string_view name, std::string_view password) {
   return {.has_username = true, .username = name, .has_password = true, .password = password};
 }
 
-class AuthTest : public testing::Test {
+class AuthTest : public ::testing::Test {
  protected:
   AuthService& make(const std::vector<UserConfig>& users) {
     service_ =

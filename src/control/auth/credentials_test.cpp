@@ -63,7 +63,7 @@ TEST(PasswordHash, RefusesWhatIsNoneWithoutRepeatingIt) {
         "$argon2id$v=19$m=8,t=1,p=1$" + salt + "$hunter2-canary", good + std::string(100, 'A')}) {
     const auto parsed = parse_password_hash(text);
     ASSERT_FALSE(parsed) << text;
-    EXPECT_THAT(parsed.error(), testing::Not(testing::HasSubstr("canary")));
+    EXPECT_THAT(parsed.error(), ::testing::Not(::testing::HasSubstr("canary")));
   }
 }
 

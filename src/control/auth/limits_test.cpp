@@ -1,6 +1,12 @@
 // The limits around Argon2: waits after failures, and what is remembered instead of hashed again.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cstring>
+#include <string>
+#include <tuple>
+#include <vector>
+
 #include "control/auth/attempt_limiter.hpp"
 #include "control/auth/verified_cache.hpp"
 
@@ -19,7 +25,7 @@ io::Endpoint peer(std::uint8_t last) {
 
 constexpr MonoTime start{std::chrono::hours(1)};
 
-struct Fixture : testing::Test {
+struct Fixture : ::testing::Test {
   AttemptLimits limits{
       .failures_free = 3, .delay = milliseconds(100), .delay_max = seconds(1), .pending_max = 2};
   AttemptLimiter limiter{limits, 1};
