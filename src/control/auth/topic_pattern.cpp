@@ -138,9 +138,10 @@ bool TopicPattern::covers(std::string_view filter, const Substitutes& values) co
     if (i == 0 && !allows_first(text)) return false;
     if (level.kind == Kind::any_rest) return true;
     if (text == "#") {
-      // It selects topics of any depth. Only at the very beginning there is none without a level,
-      // so that "+/#" selects as much.
-      return i == 0 && level.kind == Kind::any_one && levels_.size() == 2 &&
+      // It also selects what stands before it, where the pattern wants a level more. Only when that
+      // would be the empty text, which is no topic, "+/#" selects as much as "#".
+      const bool nothing_before = i == 0 || (i == 1 && filter.starts_with('/'));
+      return nothing_before && level.kind == Kind::any_one && levels_.size() == i + 2 &&
              levels_.back().kind == Kind::any_rest;
     }
     if (level.kind == Kind::any_one) continue;

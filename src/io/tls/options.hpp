@@ -34,10 +34,10 @@ inline constexpr std::array tls_options{
                .fallback = "10s",
                .min = 100,
                .max = 600'000,
-               .help = "From accepting a connection to the end of its handshake."},
+               .help = "For one handshake; and for waiting for its beginning."},
     OptionSpec{.key = "handshakes_max",
                .type = OptionType::integer,
-               .fallback = "64",
+               .fallback = "256",
                .min = 1,
                .max = 65'536,
                .help = "Handshakes that a reactor thread has under way for one protocol; further "
@@ -50,7 +50,7 @@ struct TlsServerOptions {
   std::string client_ca;
   bool client_required = false;
   Duration handshake_timeout = std::chrono::seconds(10);
-  std::uint32_t handshakes_max = 64;
+  std::uint32_t handshakes_max = 256;
 
   [[nodiscard]] static TlsServerOptions from(const OptionValues& values);
 };

@@ -62,9 +62,7 @@ StreamHandler* TlsServer::on_accept(StreamId stream, const Endpoint& peer) noexc
   ++open_;
   stats_.opened.add();
   connection.open(stream, peer);
-  handshaking_.push_back({connection.id(), io_.now() + limits_.handshake_timeout});
-  compact();
-  waiting_.push_back(connection.id());
+  waiting_.push_back({connection.id(), io_.now() + limits_.handshake_timeout});
   return &connection;
 }
 
@@ -74,14 +72,16 @@ void TlsServer::on_accept_error(Errno error) noexcept {
 
 // From tick() only: a connection that cannot begin is closed, which its own on_accept() is too
 // early for.
-void TlsServer::start_waiting() {
+void TlsServer::start_waiting(MonoTime now) {
   while (handshakes_ < limits_.handshakes_max && !waiting_.empty()) {
-    TlsConnection* const connection = find(waiting_.front());
+    TlsConnection* const connection = find(waiting_.front().stream);
     waiting_.pop_front();
     // It may have had to go meanwhile.
     if (connection == nullptr || !connection->waiting()) continue;
     if (connection->begin_handshake(context_)) {
       ++handshakes_;
+      handshaking_.push_back({connection->id(), now + limits_.handshake_timeout});
+      compact();
     } else {
       connection->refuse(TlsRefusal::memory);
     }
@@ -107,7 +107,6 @@ TlsConnection* TlsServer::find(StreamId stream) noexcept {
 }
 
 MonoTime TlsServer::tick(MonoTime now) noexcept {
-  start_waiting();
   const auto expire = [&](std::deque<Deadline>& deadlines, auto concerns) {
     while (!deadlines.empty()) {
       const Deadline next = deadlines.front();
@@ -119,9 +118,13 @@ MonoTime TlsServer::tick(MonoTime now) noexcept {
     }
     return MonoTime::max();
   };
-  const MonoTime a = expire(handshaking_, [](const auto& c) { return c.handshaking(); });
-  const MonoTime b = expire(lingering_, [](const auto& c) { return !c.handshaking(); });
-  return std::min(a, b);
+  expire(handshaking_, [](const auto& c) { return c.handshaking(); });
+  // Who has waited as long as those before him were stuck still gets his turn.
+  start_waiting(now);
+  const MonoTime waiting = expire(waiting_, [](const auto& c) { return c.waiting(); });
+  const MonoTime lingering = expire(lingering_, [](const auto& c) { return !c.handshaking(); });
+  const MonoTime handshaking = handshaking_.empty() ? MonoTime::max() : handshaking_.front().due;
+  return std::min({waiting, handshaking, lingering});
 }
 
 void TlsServer::drain() noexcept {

@@ -95,7 +95,7 @@ class TlsServer final : public AcceptHandler, public StreamControl, public Metri
   void linger(StreamId stream);
   void recycle(TlsConnection& connection) noexcept;
 
-  void start_waiting();
+  void start_waiting(MonoTime now);
   void compact();
 
   Io& io_;
@@ -110,7 +110,7 @@ class TlsServer final : public AcceptHandler, public StreamControl, public Metri
   std::vector<ListenerId> listeners_;
   std::vector<std::unique_ptr<TlsConnection>> connections_;  // By slot; grows, never shrinks.
   std::vector<std::uint32_t> free_slots_;
-  std::deque<StreamId> waiting_;      // For their handshake to begin.
+  std::deque<Deadline> waiting_;      // For their handshake to begin.
   std::deque<Deadline> handshaking_;  // By due time, because all have the same timeout.
   std::deque<Deadline> lingering_;
   std::uint32_t handshakes_ = 0;  // Under way.
