@@ -174,6 +174,11 @@ Result<void, std::string> Engine::Parts::compile() {
   auto compiled = RuleSnapshot::compile(config.rules, seed);
   if (!compiled) return Unexpected{compiled.error()};
   snapshot = *compiled;
+  auto limits = flow::QuotaTable::Settings::from(config.quota);
+  limits.buckets_max =
+      std::min(limits.buckets_max, memory.quota_bytes / flow::QuotaTable::bucket_size());
+  quotas = std::make_unique<flow::QuotaTable>(limits, hash64("quotas", seed));
+  quotas->set_sources(config.sources);
   return {};
 }
 
@@ -220,10 +225,12 @@ Result<void, std::string> Engine::Parts::make_reactor(std::uint32_t index) {
       decode::Settings{
           .reactor = index,
           .event_size_max = static_cast<std::size_t>(config.server.number("event_size_max")),
-          .body_size_max = http.body_size_max},
+          .body_size_max = http.body_size_max,
+          .quotas = quotas.get()},
       environment.log);
   reactor.http = std::make_unique<ingress::HttpServer>(*reactor.loop, *reactor.decode, http,
                                                        environment.log, *router);
+  reactor.http->set_quotas(quotas.get());
   reactor.mqtt = std::make_unique<ingress::MqttServer>(*reactor.loop, *reactor.decode, mqtt,
                                                        environment.log, *broker, hub.get());
   return {};

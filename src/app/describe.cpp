@@ -37,6 +37,7 @@ void Engine::Parts::collect_metric_sources() {
   metric_sources.push_back(hub.get());
   metric_sources.push_back(auth.get());
   if (connection_limits != nullptr) metric_sources.push_back(connection_limits.get());
+  metric_sources.push_back(quotas.get());
   metric_sources.push_back(journal.get());
   metric_sources.push_back(ledger.get());
   if (database != nullptr) metric_sources.push_back(database.get());

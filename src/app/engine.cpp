@@ -62,6 +62,7 @@ Result<void, std::string> Engine::reload(const config::EngineConfig& config) {
   if (auto applied = parts_->apply_channels(config.channels); !applied) return applied;
   parts_->auth->set_users(*users);
   parts_->apply_tls(*contexts);
+  parts_->quotas->set_sources(config.sources);
   for (Reactor& reactor : parts_->reactors) {
     parts_->threads.call(*reactor.loop, [&] { reactor.decode->set_sources(*sources); });
   }
@@ -79,6 +80,7 @@ Result<void, std::string> Engine::reload(const config::EngineConfig& config) {
   needs_restart("server", parts_->config.server, config.server);
   needs_restart("http", parts_->config.http, config.http);
   needs_restart("mqtt", parts_->config.mqtt, config.mqtt);
+  needs_restart("quota", parts_->config.quota, config.quota);
   needs_restart("journal", parts_->config.journal, config.journal);
   needs_restart("subscription", parts_->config.subscriptions, config.subscriptions);
   parts_->config.users = config.users;

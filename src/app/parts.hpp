@@ -17,6 +17,7 @@
 #include "control/auth/connection_limits.hpp"
 #include "flow/batch.hpp"
 #include "flow/notification.hpp"
+#include "flow/quota_table.hpp"
 #include "flow/sources.hpp"
 #include "io/egress/policy.hpp"
 #include "stages/decode/decode_stage.hpp"
@@ -71,6 +72,7 @@ struct Engine::Parts {
   std::shared_ptr<const flow::SourceTable> sources;
   Worker::Snapshot snapshot;
   std::uint64_t seed = 0;
+  std::unique_ptr<flow::QuotaTable> quotas;
   JournalGate gate;
   std::unique_ptr<api::StatusRouter> router;
   std::unique_ptr<auth::AuthService> auth;

@@ -90,9 +90,11 @@ std::optional<MemoryPlan> plan_memory(std::size_t memory_max, const ThreadPlan& 
   plan.output_bytes = pooled * 10 / 100 / threads.reactors;
   plan.store_queue_bytes = pooled * 3 / 100;
 
+  plan.quota_bytes = pooled / 100;
+
   plan.total_bytes = plan.process_bytes + plan.receive_bytes + plan.connection_bytes +
                      plan.batch_bytes + plan.notification_bytes + plan.body_bytes +
-                     plan.parser_bytes + plan.side_bytes + plan.hash_bytes +
+                     plan.parser_bytes + plan.side_bytes + plan.hash_bytes + plan.quota_bytes +
                      plan.store_queue_bytes * 5 / 4 +
                      threads.reactors * (plan.carry_bytes + plan.output_bytes + plan.tls_bytes);
   const std::size_t batches_needed = batch_count_min + 4 * threads.reactors;

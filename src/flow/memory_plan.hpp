@@ -45,6 +45,7 @@ struct MemoryPlan {
   std::size_t carry_bytes = 0;         ///< Partial requests and frames, each reactor.
   std::size_t output_bytes = 0;        ///< Responses and notifications to clients, each reactor.
   std::size_t connection_bytes = 0;    ///< Connection objects of all reactors.
+  std::size_t quota_bytes = 0;         ///< Token buckets of clients and addresses.
   std::size_t body_size_max = 0;       ///< Largest HTTP body whose parser memory fits.
   std::size_t parser_bytes = 0;        ///< JSON parsers of all reactors and workers.
   std::size_t side_bytes = 0;          ///< Standard output, dead letters, TLS, the database.

@@ -22,6 +22,7 @@ struct EngineConfig {
   OptionValues server;
   OptionValues http;
   OptionValues mqtt;
+  OptionValues quota;
   OptionValues journal;
   OptionValues auth;
   OptionValues tls;

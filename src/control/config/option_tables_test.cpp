@@ -7,6 +7,7 @@
 #include "control/config/config.hpp"
 #include "control/config/option_parser.hpp"
 #include "control/config/options.hpp"
+#include "flow/quota_table.hpp"
 #include "io/tls/options.hpp"
 #include "stages/deliver/channel_type.hpp"
 #include "stages/deliver/options.hpp"
@@ -30,6 +31,7 @@ std::vector<Section> sections() {
       {"server", {server_options}},
       {"http", {ingress::http_options}},
       {"mqtt", {ingress::mqtt_options}},
+      {"quota", {flow::quota_options}},
       {"journal", {journal::options_table, ledger::options_table}},
       {"auth", {auth::auth_options}},
       {"tls", {io::tls_options}},

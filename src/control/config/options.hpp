@@ -7,6 +7,8 @@
 #include <tocsin/limits.hpp>
 #include <tocsin/option.hpp>
 
+#include "flow/quota_table.hpp"
+
 namespace tocsin::config {
 
 inline constexpr std::array server_options{
@@ -84,6 +86,16 @@ inline constexpr std::array source_options{
                .fallback = "info",
                .help = "Severity of events that carry none.",
                .choices = "info|warning|error|critical"},
+    OptionSpec{.key = "rate",
+               .type = OptionType::integer,
+               .fallback = "0",
+               .max = flow::quota_rate_max,
+               .help = "Events a second that the source takes, whoever sends them. 0 is no limit."},
+    OptionSpec{.key = "burst",
+               .type = OptionType::integer,
+               .fallback = "0",
+               .max = 10 * flow::quota_rate_max,
+               .help = "Events that it takes at once after a pause; 0 is those of a second."},
     OptionSpec{.key = "active",
                .type = OptionType::boolean,
                .fallback = "true",

@@ -7,6 +7,7 @@
 #include "control/config/option_parser.hpp"
 #include "control/config/options.hpp"
 #include "control/config/units.hpp"
+#include "flow/quota_table.hpp"
 #include "io/tls/options.hpp"
 #include "stages/deliver/channel_type.hpp"
 #include "stages/deliver/options.hpp"
@@ -113,6 +114,7 @@ std::string reference_markdown() {
   append(out, "[server]", "The process.", {server_options});
   append(out, "[http]", "The HTTP listener.", {ingress::http_options});
   append(out, "[mqtt]", "The MQTT listener.", {ingress::mqtt_options});
+  append(out, "[quota]", "Rates of events. Sources have their own.", {flow::quota_options});
   append(out, "[journal]", "The journal and its cursor.",
          {journal::options_table, ledger::options_table});
   append(out, "[auth]", "Who may connect, and what guards that.", {auth::auth_options});

@@ -5,9 +5,9 @@
 #include <cstring>
 #include <utility>
 
+#include "base/base64.hpp"
 #include "base/hash.hpp"
 #include "flow/route_info.hpp"
-#include "stages/decode/base64.hpp"
 #include "stages/decode/envelope.hpp"
 #include "stages/decode/refuse_json.hpp"
 
@@ -48,6 +48,7 @@ DecodeStage::DecodeStage(flow::Loop& loop, flow::BatchPool& pool, flow::BatchSin
       event_size_max_(settings.event_size_max),
       body_size_max_(std::max(settings.body_size_max, settings.event_size_max)),
       payload_max_(pool.payload_max()),
+      quotas_(settings.quotas),
       batches_(loop, pool, sink, settings.reactor, settings.inflight_max),
       sources_(std::move(sources)),
       known_topics_(random_seed(loop.io())),
@@ -118,6 +119,8 @@ DecodeStage::Outcome DecodeStage::decode(const RawEvent& event, const json::Valu
   if (!check && check.error().reason == Refusal::unknown_source && event.message_if_unmatched) {
     draft_.reset();
     check = read_opaque(event);
+  } else if (check && event.envelope != Envelope::message) {
+    check = admit(event);
   }
   if (check) check = apply_transport(event);
   if (!check) return account(Unexpected{check.error()});
@@ -204,6 +207,19 @@ Check DecodeStage::find_source() noexcept {
     return refuse(Refusal::inactive_source, "the event source is not active");
   }
   return {};
+}
+
+Check DecodeStage::admit(const RawEvent& event) noexcept {
+  const flow::SourceConfig& source = *draft_.registered;
+  if (event.sender != nullptr && !event.sender->allows(flow::Access::publish, source.name, {})) {
+    return refuse(Refusal::access, "the client may not send events of this source");
+  }
+  if (source.rate == 0 || quotas_ == nullptr) return {};
+  const auto wait = quotas_->take_source(source.name, 1, loop_.now());
+  if (!wait) return {};
+  return Unexpected{Rejection{.reason = Refusal::quota,
+                              .detail = "the event source takes no more events for now",
+                              .retry_after = *wait}};
 }
 
 Check DecodeStage::apply_transport(const RawEvent& event) noexcept {

@@ -25,9 +25,11 @@ HttpOptions HttpOptions::from(const OptionValues& values) {
           .pipeline_max = static_cast<std::uint32_t>(size("pipeline_max")),
           .head_timeout = time("head_timeout_ms"),
           .body_timeout = time("body_timeout_ms"),
+          .send_timeout = time("send_timeout_ms"),
           .idle_timeout = time("idle_timeout_ms"),
           .output_bytes_max = size("output_bytes_max"),
-          .carry_bytes_max = size("carry_bytes_max")};
+          .carry_bytes_max = size("carry_bytes_max"),
+          .gzip_ratio_max = size("gzip_ratio_max")};
 }
 
 namespace {

@@ -15,7 +15,7 @@
 
 namespace tocsin::ingress {
 
-inline constexpr std::array<OptionSpec, 13> http_options{{
+inline constexpr std::array<OptionSpec, 15> http_options{{
     {.key = "listen",
      .type = OptionType::text_list,
      .fallback = "127.0.0.1:8080",
@@ -68,7 +68,13 @@ inline constexpr std::array<OptionSpec, 13> http_options{{
      .fallback = "30s",
      .min = 100,
      .max = 3'600'000,
-     .help = "From the end of the head to the end of the body; and for one send."},
+     .help = "From the end of the head to the end of the body."},
+    {.key = "send_timeout_ms",
+     .type = OptionType::duration_ms,
+     .fallback = "30s",
+     .min = 100,
+     .max = 3'600'000,
+     .help = "How long a client may take to read the responses that were sent together."},
     {.key = "idle_timeout_ms",
      .type = OptionType::duration_ms,
      .fallback = "75s",
@@ -86,7 +92,15 @@ inline constexpr std::array<OptionSpec, 13> http_options{{
      .fallback = "16MiB",
      .min = 64 * 1024,
      .max = INT64_MAX,
-     .help = "Split requests and unsent responses of one reactor thread together; above it 503."},
+     .help = "Split requests, decompressed bodies and unsent responses of one reactor thread "
+             "together; above it 503."},
+    {.key = "gzip_ratio_max",
+     .type = OptionType::integer,
+     .fallback = "256",
+     .min = 2,
+     .max = 1100,
+     .help = "A gzip body may stand for so many times its size, or for 64 KiB if that is more; and "
+             "never for more than body_size_max."},
 }};
 
 struct HttpOptions {
@@ -100,9 +114,11 @@ struct HttpOptions {
   std::uint32_t pipeline_max = 64;
   Duration head_timeout = std::chrono::seconds(10);
   Duration body_timeout = std::chrono::seconds(30);
+  Duration send_timeout = std::chrono::seconds(30);
   Duration idle_timeout = std::chrono::seconds(75);
   std::size_t output_bytes_max = 256 * 1024;
   std::size_t carry_bytes_max = 16 * 1024 * 1024;
+  std::size_t gzip_ratio_max = 256;
 
   [[nodiscard]] static HttpOptions from(const OptionValues& values);
 };

@@ -9,6 +9,7 @@
 
 #include <tocsin/result.hpp>
 
+#include "base/hash.hpp"
 #include "base/log.hpp"
 #include "base/metrics.hpp"
 #include "flow/access.hpp"
@@ -17,9 +18,11 @@
 #include "flow/quota.hpp"
 #include "io/gated_listener.hpp"
 #include "io/io.hpp"
+#include "protocol/http/gzip.hpp"
 #include "protocol/http/serializer.hpp"
 #include "stages/ingress/http/answers.hpp"
 #include "stages/ingress/http/connection.hpp"
+#include "stages/ingress/http/exchange.hpp"
 #include "stages/ingress/http/guard.hpp"
 #include "stages/ingress/http/metrics.hpp"
 #include "stages/ingress/http/options.hpp"
@@ -31,6 +34,7 @@ namespace tocsin::ingress {
 /// calls but describe() on the loop's thread. Destroy it only when drained() (or when the Io, and
 /// with it every connection, is gone).
 class HttpServer final : public flow::AckSink,
+                         public flow::Receiver,
                          public flow::Ticker,
                          public MetricSource,
                          private flow::Timer,
@@ -64,9 +68,10 @@ class HttpServer final : public flow::AckSink,
   void drain() noexcept;
   /// Closes what is left; on_closed calls follow.
   void close_all() noexcept;
-  [[nodiscard]] bool drained() const noexcept { return open_count_ == 0; }
+  [[nodiscard]] bool drained() const noexcept { return open_count_ == 0 && authenticating_ == 0; }
 
   void on_ack(const flow::AckToken& token, bool stored) noexcept override;
+  void on_message(const flow::Message& message) noexcept override;
   MonoTime on_tick(MonoTime now) noexcept override;
   void describe(MetricSink& sink) const override { metrics_.describe(sink); }
   [[nodiscard]] const HttpMetrics& metrics() const noexcept { return metrics_; }
@@ -96,8 +101,12 @@ class HttpServer final : public flow::AckSink,
   void want_flush(std::uint32_t slot) noexcept;
   void hold(std::uint32_t slot) noexcept;
   void closed(std::uint32_t slot) noexcept;
-  /// Frees what idle connections keep. True when something may have been freed.
+  /// Frees what is kept for the next requests. True when something may have been freed.
   bool reclaim() noexcept;
+  /// The answer; or null, and it will come later.
+  [[nodiscard]] std::unique_ptr<flow::AuthAnswer> authenticate(const flow::Credentials& credentials,
+                                                               std::uint32_t slot,
+                                                               std::uint32_t generation) noexcept;
   [[nodiscard]] std::string_view date() noexcept;
 
   flow::Loop& loop_;
@@ -112,6 +121,10 @@ class HttpServer final : public flow::AckSink,
   RequestGuard guard_;
   AnswerComposer composer_;
   HttpReply reply_;
+  http::GzipDecoder gzip_;
+  ByteBuffer expanded_;  // The body that gzip_ made last.
+  Hash128 proof_seed_;
+  ExchangePool exchanges_;
   http::DateCache date_;
   std::vector<std::unique_ptr<Listener>> listeners_;
   io::AddressGate* gate_ = nullptr;
@@ -123,8 +136,8 @@ class HttpServer final : public flow::AckSink,
   std::vector<std::uint32_t> held_;
   std::vector<std::uint32_t> resuming_;
   std::uint32_t open_count_ = 0;
+  std::uint32_t authenticating_ = 0;  // Answers that will still come.
   bool draining_ = false;
-  MonoTime reclaimed_at_ = MonoTime::min();
 };
 
 }  // namespace tocsin::ingress

@@ -1,9 +1,9 @@
-#include "stages/decode/base64.hpp"
+#include "base/base64.hpp"
 
 #include <cassert>
 #include <cstdint>
 
-namespace tocsin::decode {
+namespace tocsin {
 namespace {
 
 constexpr std::uint32_t invalid = 64;
@@ -53,4 +53,4 @@ std::optional<std::size_t> base64_decode(std::string_view raw, std::span<char> o
   return written;
 }
 
-}  // namespace tocsin::decode
+}  // namespace tocsin
