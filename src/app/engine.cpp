@@ -62,6 +62,9 @@ Result<void, std::string> Engine::reload(const config::EngineConfig& config) {
   if (auto applied = parts_->apply_channels(config.channels); !applied) return applied;
   parts_->auth->set_users(*users);
   parts_->apply_tls(*contexts);
+  for (Reactor& reactor : parts_->reactors) {
+    parts_->threads.call(*reactor.loop, [&] { reactor.mqtt->end_revoked(); });
+  }
   parts_->quotas->set_sources(config.sources);
   for (Reactor& reactor : parts_->reactors) {
     parts_->threads.call(*reactor.loop, [&] { reactor.decode->set_sources(*sources); });

@@ -305,6 +305,10 @@ void MqttServer::close_now() noexcept {
   for (const auto& connection : connections_) connection->abort(MqttClose::shutdown);
 }
 
+void MqttServer::end_revoked() noexcept {
+  for (const auto& connection : connections_) connection->end_if_revoked();
+}
+
 void MqttServer::describe(MetricSink& sink) const {
   stats_.describe(sink);
   sink.gauge("tocsin_mqtt_buffer_bytes", "Memory held by the buffers of connections.", {},

@@ -66,6 +66,8 @@ class MqttServer final : public io::AcceptHandler,
   void drain() noexcept;
   /// Closes what drain() has left, without waiting.
   void close_now() noexcept;
+  /// Ends the connections of users who have gone or were deactivated.
+  void end_revoked() noexcept;
   [[nodiscard]] bool closed() const noexcept {
     return open_ == 0 && !sessions_.wills_waiting() && sessions_.settled();
   }
