@@ -9,6 +9,7 @@ find_package(SQLite3 3.40 REQUIRED)
 find_package(ZLIB REQUIRED)
 pkg_check_modules(uring REQUIRED IMPORTED_TARGET liburing)
 pkg_check_modules(cares REQUIRED IMPORTED_TARGET libcares)
+pkg_check_modules(sodium REQUIRED IMPORTED_TARGET libsodium)
 
 function(tocsin_find_library target name header)
   find_library(${target}_path ${name} REQUIRED)

@@ -13,6 +13,7 @@
 #include "control/config/options.hpp"
 #include "control/config/semantic_check.hpp"
 #include "flow/quota_table.hpp"
+#include "io/tls/options.hpp"
 #include "stages/deliver/channel_type.hpp"
 #include "stages/deliver/options.hpp"
 #include "stages/ingress/http/options.hpp"
@@ -130,8 +131,8 @@ flow::ChannelConfig read_channel(const toml::table& table, const std::string& pa
 }
 
 void check_sections(const toml::table& root, const ParseContext& context) {
-  constexpr std::array known{"server", "http",    "mqtt", "quota",       "journal",
-                             "source", "channel", "rule", "subscription"};
+  constexpr std::array known{"server", "http",   "mqtt",    "quota", "journal",      "auth",
+                             "tls",    "source", "channel", "rule",  "subscription", "user"};
   for (const auto& [key, node] : root) {
     if (std::ranges::find(known, key.str()) == known.end()) {
       context.report(line_of(node), std::string(key.str()), "is not a section");
@@ -170,6 +171,8 @@ EngineConfig read(const toml::table& root, const ParseContext& context) {
   config.mqtt = read_section(root, "mqtt", ingress::mqtt_options, context);
   config.quota = read_section(root, "quota", flow::quota_options, context);
   config.journal = read_section(root, "journal", journal_section_options(), context);
+  config.auth = read_section(root, "auth", auth::auth_options, context);
+  config.tls = read_section(root, "tls", io::tls_options, context);
   each_table(root, "source", context, [&](const auto& table, const auto& path, auto origin) {
     report_unknown_keys(table, {source_options}, path, context);
     config.sources.push_back(
@@ -190,6 +193,11 @@ EngineConfig read(const toml::table& root, const ParseContext& context) {
         {.name = parse_options(&table, subscription_name_options, path, context).text("name"),
          .options = parse_options(&table, ingress::subscription_options, path, context),
          .origin = std::move(origin)});
+  });
+  each_table(root, "user", context, [&](const auto& table, const auto& path, auto) {
+    report_unknown_keys(table, {auth::user_options}, path, context);
+    config.users.push_back(
+        auth::UserConfig::from(parse_options(&table, auth::user_options, path, context)));
   });
   return config;
 }

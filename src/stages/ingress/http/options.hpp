@@ -15,16 +15,19 @@
 
 namespace tocsin::ingress {
 
-inline constexpr std::array<OptionSpec, 14> http_options{{
+inline constexpr std::array<OptionSpec, 15> http_options{{
     {.key = "listen",
      .type = OptionType::text_list,
      .fallback = "127.0.0.1:8080",
      .help = "Addresses with port to listen on; an empty list switches HTTP off."},
+    {.key = "listen_tls",
+     .type = OptionType::text_list,
+     .help = "The same for HTTPS, with the certificate of [tls]."},
     {.key = "allow_anonymous",
      .type = OptionType::boolean,
      .fallback = "false",
      .max = 1,
-     .help = "Listen beyond loopback although clients do not authenticate."},
+     .help = "Listen beyond loopback although there are no users, so that nobody authenticates."},
     {.key = "host_names",
      .type = OptionType::text_list,
      .fallback = "",
@@ -102,6 +105,7 @@ inline constexpr std::array<OptionSpec, 14> http_options{{
 
 struct HttpOptions {
   std::vector<std::string> listen{"127.0.0.1:8080"};
+  std::vector<std::string> listen_tls{};
   bool allow_anonymous = false;
   std::vector<std::string> host_names;
   std::size_t head_size_max = 16 * 1024;
@@ -122,6 +126,9 @@ struct HttpOptions {
 /// The addresses of `listen`; or a sentence when one is malformed, or beyond loopback without
 /// allow_anonymous. Also the check of `tocsin check`.
 [[nodiscard]] Result<std::vector<io::Endpoint>, std::string> listen_endpoints(
+    const HttpOptions& options);
+/// The same for `listen_tls`.
+[[nodiscard]] Result<std::vector<io::Endpoint>, std::string> listen_tls_endpoints(
     const HttpOptions& options);
 
 }  // namespace tocsin::ingress

@@ -39,7 +39,12 @@ HttpServer::~HttpServer() {
 Result<void, std::string> HttpServer::start(std::span<const io::Endpoint> endpoints, bool shared) {
   for (const io::Endpoint& endpoint : endpoints) {
     auto listener = std::make_unique<Listener>(*this);
-    const auto id = loop_.io().listen(endpoint, shared, *listener);
+    io::AcceptHandler* handler = listener.get();
+    if (gate_ != nullptr) {
+      gated_.push_back(std::make_unique<io::GatedListener>(*listener, *gate_));
+      handler = gated_.back().get();
+    }
+    const auto id = loop_.io().listen(endpoint, shared, *handler);
     if (!id) {
       return Unexpected{fmt::format("cannot listen for HTTP on {}: {}", io::to_string(endpoint),
                                     std::generic_category().message(id.error()))};

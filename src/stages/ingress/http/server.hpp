@@ -16,6 +16,7 @@
 #include "flow/intake.hpp"
 #include "flow/loop.hpp"
 #include "flow/quota.hpp"
+#include "io/gated_listener.hpp"
 #include "io/io.hpp"
 #include "protocol/http/gzip.hpp"
 #include "protocol/http/serializer.hpp"
@@ -59,6 +60,8 @@ class HttpServer final : public flow::AckSink,
   void set_authenticator(flow::Authenticator* authenticator) noexcept {
     authenticator_ = authenticator;
   }
+  /// Limits the connections of an address that plain listeners accept. Before start().
+  void set_gate(io::AddressGate* gate) noexcept { gate_ = gate; }
   /// What events are charged to; null (the default): nothing. Outlives the server.
   void set_quotas(flow::Quotas* quotas) noexcept { quotas_ = quotas; }
   /// Stops accepting; connections close when what is in flight has been answered.
@@ -124,6 +127,8 @@ class HttpServer final : public flow::AckSink,
   ExchangePool exchanges_;
   http::DateCache date_;
   std::vector<std::unique_ptr<Listener>> listeners_;
+  io::AddressGate* gate_ = nullptr;
+  std::vector<std::unique_ptr<io::GatedListener>> gated_;  // Before the listeners, with a gate.
   std::vector<std::unique_ptr<HttpConnection>> connections_;
   std::vector<std::uint32_t> free_slots_;
   std::vector<std::uint32_t> to_flush_;
