@@ -75,6 +75,18 @@ Result<std::size_t, Errno> read_file(int fd, std::span<std::byte> into, std::uin
   return done;
 }
 
+Result<void, Errno> write_file(int fd, std::span<const std::byte> bytes, std::uint64_t offset) {
+  while (!bytes.empty()) {
+    const ssize_t n = uninterrupted(
+        [&] { return ::pwrite(fd, bytes.data(), bytes.size(), static_cast<off_t>(offset)); });
+    if (n < 0) return Unexpected{errno};
+    if (n == 0) return Unexpected{EIO};
+    bytes = bytes.subspan(static_cast<std::size_t>(n));
+    offset += static_cast<std::uint64_t>(n);
+  }
+  return {};
+}
+
 Result<std::uint64_t, Errno> file_size(int fd) {
   struct stat status {};
   if (::fstat(fd, &status) != 0) return Unexpected{errno};
