@@ -40,7 +40,9 @@ APT_CONFIG="$apt/apt.conf"
 export APT_CONFIG
 
 log="$directory/sysroot.log"
-if ! { apt-get update && apt-get install -y --download-only "$@"; } >"$log" 2>&1; then
+# A source that cannot be read now matters only if something is missing then.
+apt-get update >"$log" 2>&1 || echo "sysroot: not all package lists could be read (log: $log)" >&2
+if ! apt-get install -y --download-only "$@" >>"$log" 2>&1; then
   tail -n 20 "$log" >&2
   echo "sysroot: no packages for $architecture (log: $log)" >&2
   exit 1
