@@ -8,6 +8,7 @@
 #include <tocsin/option.hpp>
 
 #include "flow/quota_table.hpp"
+#include "io/backends.hpp"
 
 namespace tocsin::config {
 
@@ -42,6 +43,13 @@ inline constexpr std::array server_options{
                .min = 256,
                .max = 128 * 1024,
                .help = "Largest event, its JSON envelope included."},
+    OptionSpec{.key = "io",
+               .type = OptionType::choice,
+               .fallback = "auto",
+               .help = "How the kernel is asked for I/O. `auto` takes the first that works here: "
+                       "`uring` (Linux 6.0), `uring-single` (io_uring of 5.10), `epoll`. "
+                       "`tocsin doctor` shows which and why.",
+               .choices = io::backend_choices},
     OptionSpec{.key = "drain_timeout_ms",
                .type = OptionType::duration_ms,
                .fallback = "10s",
