@@ -1,0 +1,67 @@
+"""Memory of a fresh server with many idle device connections, above the empty process.
+
+Counted is the resident memory of the process; what the kernel holds for its sockets is everybody's
+alike and in nobody's figure.
+"""
+
+import subprocess
+import sys
+import time
+
+import peers
+from mqtt_tls import TlsCrowd, make_certificate
+
+CONNECTIONS = 10_000
+TLS_CONNECTIONS = 1_000  # A handshake costs the client as much as the server: scaled up in the report.
+HOLD_S = 4
+TOCSIN_LIMITS = "connections_max = 20000\n"
+
+
+def plain(binary, core, server):
+    """Bytes above the empty process while all connections are up, or None when some failed."""
+    before = server.resident_bytes()
+    command = ["taskset", "-c", str(core), binary, "bench", "--json", "--mqtt", server.mqtt,
+               "--mqtt-version", "3.1.1", "--connections", str(CONNECTIONS), "--qos", "1", "--rate",
+               "1", "--duration", str(HOLD_S), "--grace", "60"]
+    generator = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    most = before
+    while generator.poll() is None:
+        most = max(most, server.resident_bytes())
+        time.sleep(0.05)
+    return most - before if generator.returncode == 0 else None
+
+
+def start(key, binary, core, directory):
+    if key != "tocsin":
+        return peers.start(key, binary, core, directory)
+    return peers.start_tocsin(binary, "accepted", core, directory, "tocsin-idle", TOCSIN_LIMITS)
+
+
+def run(binary, cores, keys, directory):
+    """{peer: bytes or None}."""
+    found = {}
+    for key in keys:
+        print(f"{CONNECTIONS} idle connections: {key}", file=sys.stderr)
+        server = start(key, binary, cores[0], directory)
+        try:
+            found[key] = plain(binary, cores[1], server)
+        finally:
+            server.stop()
+    return found
+
+
+def run_tls(binary, cores, directory):
+    """Bytes a TLS connection of Tocsin takes; None when this build has no TLS listener."""
+    certificate, key = make_certificate(directory)
+    settings = TOCSIN_LIMITS + f'tls = true\ncertificate = "{certificate}"\nkey = "{key}"\n'
+    try:
+        server = peers.start_tocsin(binary, "accepted", cores[0], directory, "tocsin-idle-tls", settings)
+    except RuntimeError:
+        return None
+    print(f"{TLS_CONNECTIONS} idle TLS connections: tocsin", file=sys.stderr)
+    try:
+        before = server.resident_bytes()
+        with TlsCrowd(server.mqtt, certificate, TLS_CONNECTIONS):
+            return (server.resident_bytes() - before) / TLS_CONNECTIONS
+    finally:
+        server.stop()
