@@ -126,7 +126,8 @@ std::string row_of(const PointResult& point, const Arguments& arguments) {
 const Step* PointResult::best() const {
   const Step* best = nullptr;
   for (const Step& step : steps) {
-    const bool counts = step.kept && (step.rate_wanted <= 0 || step.bound == Bound::none);
+    // In a search, what a late generator seemed to keep does not count.
+    const bool counts = step.kept && (steps.size() == 1 || step.bound == Bound::none);
     if (counts && (best == nullptr || step.rate > best->rate)) best = &step;
   }
   return best;
