@@ -85,9 +85,10 @@ def main():
     # Beside the report: a disk, where /tmp may be memory.
     with tempfile.TemporaryDirectory(dir=where, prefix="data-") as directory:
         results, wrk = measure_loads(binary, cores, scenarios, options, skip, directory)
+        idle_count, crowds = (0, {}) if "idle" in skip else idle.run(
+            binary, cores, ["tocsin", *brokers], directory)
         measured = goals.Measured(
-            rounds=results,
-            idle={} if "idle" in skip else idle.run(binary, cores, ["tocsin", *brokers], directory),
+            rounds=results, idle=crowds, idle_count=idle_count,
             idle_tls=None if "idle" in skip else idle.run_tls(binary, cores, directory),
             start={} if "start" in skip else start_time.run(binary, cores, ["tocsin", *brokers],
                                                             directory))

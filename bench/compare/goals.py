@@ -3,13 +3,15 @@
 import dataclasses
 
 import figures
+import idle
 
 
 @dataclasses.dataclass(frozen=True)
 class Measured:
     """Everything that one run of the report has found. `rounds` is {(scenario, peer): results}."""
     rounds: dict
-    idle: dict
+    idle: dict       # {peer: bytes a connection}.
+    idle_count: int  # With how many connections.
     idle_tls: object
     start: dict
 
@@ -58,7 +60,7 @@ def latency(key, peer, quantile):
 def idle_mb(peer):
     def value(measured):
         size = measured.idle.get(peer)
-        return None if size is None else figures.figure([size / 1e6])
+        return None if size is None else figures.figure([size * idle.CONNECTIONS / 1e6])
     return value
 
 

@@ -4,6 +4,7 @@ Counted is the resident memory of the process; what the kernel holds for its soc
 alike and in nobody's figure.
 """
 
+import resource
 import subprocess
 import sys
 import time
@@ -15,39 +16,56 @@ CONNECTIONS = 10_000
 TLS_CONNECTIONS = 1_000  # A handshake costs the client as much as the server: scaled up in the report.
 HOLD_S = 4
 TOCSIN_LIMITS = "connections_max = 20000\n"
+# What the ceiling is derived from: it must allow the connections. It is not what they use.
+TOCSIN_MEMORY = 'memory_max = "1GiB"\n'
+FILES = 3 * CONNECTIONS
 
 
-def plain(binary, core, server):
-    """Bytes above the empty process while all connections are up, or None when some failed."""
+def possible_connections():
+    """As many as wanted, or as the system lets one process have: then figures are scaled up."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(hard, FILES),) * 2)
+        return CONNECTIONS
+    except (ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        # Tocsin keeps half of its descriptors for HTTP, and some for itself.
+        return min(CONNECTIONS, (hard - 1000) // 2)
+
+
+def plain(binary, core, server, count):
+    """Bytes a connection while all of them are up, or None when some failed."""
     before = server.resident_bytes()
     command = ["taskset", "-c", str(core), binary, "bench", "--json", "--mqtt", server.mqtt,
-               "--mqtt-version", "3.1.1", "--connections", str(CONNECTIONS), "--qos", "1", "--rate",
-               "1", "--duration", str(HOLD_S), "--grace", "60"]
+               "--mqtt-version", "3.1.1", "--connections", str(count), "--qos", "1", "--rate",
+               "1", "--duration", str(HOLD_S), "--grace", "120"]
     generator = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     most = before
     while generator.poll() is None:
         most = max(most, server.resident_bytes())
         time.sleep(0.05)
-    return most - before if generator.returncode == 0 else None
+    return (most - before) / count if generator.returncode == 0 else None
 
 
 def start(key, binary, core, directory):
     if key != "tocsin":
         return peers.start(key, binary, core, directory)
-    return peers.start_tocsin(binary, "accepted", core, directory, "tocsin-idle", TOCSIN_LIMITS)
+    return peers.start_tocsin(binary, "accepted", core, directory, "tocsin-idle", TOCSIN_LIMITS,
+                              TOCSIN_MEMORY)
 
 
 def run(binary, cores, keys, directory):
-    """{peer: bytes or None}."""
+    """(number of connections, {peer: bytes a connection or None})."""
+    count = possible_connections()
     found = {}
     for key in keys:
-        print(f"{CONNECTIONS} idle connections: {key}", file=sys.stderr)
+        print(f"{count} idle connections: {key}", file=sys.stderr)
         server = start(key, binary, cores[0], directory)
         try:
-            found[key] = plain(binary, cores[1], server)
+            found[key] = plain(binary, cores[1], server, count)
         finally:
             server.stop()
-    return found
+    return count, found
 
 
 def run_tls(binary, cores, directory):
@@ -55,7 +73,8 @@ def run_tls(binary, cores, directory):
     certificate, key = make_certificate(directory)
     settings = TOCSIN_LIMITS + f'tls = true\ncertificate = "{certificate}"\nkey = "{key}"\n'
     try:
-        server = peers.start_tocsin(binary, "accepted", cores[0], directory, "tocsin-idle-tls", settings)
+        server = peers.start_tocsin(binary, "accepted", cores[0], directory, "tocsin-idle-tls", settings,
+                                    TOCSIN_MEMORY)
     except RuntimeError:
         return None
     print(f"{TLS_CONNECTIONS} idle TLS connections: tocsin", file=sys.stderr)

@@ -65,7 +65,7 @@ def find(program):
     return shutil.which(program) or shutil.which(program, path="/usr/sbin:/usr/local/sbin")
 
 
-def tocsin_config(binary, level, directory, rules=100, extra_mqtt="", ports=None):
+def tocsin_config(binary, level, directory, rules=100, extra_mqtt="", extra_server="", ports=None):
     """The configuration that the generator prints, so that both ends agree on names."""
     text = subprocess.run([binary, "bench", "--print-config", "--level", level, "--rules", str(rules),
                            "--directory", directory], check=True, capture_output=True,
@@ -73,7 +73,8 @@ def tocsin_config(binary, level, directory, rules=100, extra_mqtt="", ports=None
     if ports:
         for name, port in ports.items():
             text = re.sub(rf'(\[{name}\]\nlisten = "127\.0\.0\.1:)0"', rf'\g<1>{port}"', text)
-    return text.replace("[mqtt]\n", f"[mqtt]\n{extra_mqtt}\n")
+    return (text.replace("[mqtt]\n", f"[mqtt]\n{extra_mqtt}\n")
+            .replace("[server]\n", f"[server]\n{extra_server}\n"))
 
 
 def write(directory, name, text):
@@ -83,10 +84,11 @@ def write(directory, name, text):
     return path
 
 
-def start_tocsin(binary, level, core, directory, name=None, extra_mqtt=""):
+def start_tocsin(binary, level, core, directory, name=None, extra_mqtt="", extra_server=""):
     name = name or f"tocsin-{level}"
     data = os.path.join(directory, f"data-{name}")
-    config = write(directory, f"{name}.toml", tocsin_config(binary, level, data, extra_mqtt=extra_mqtt))
+    text = tocsin_config(binary, level, data, extra_mqtt=extra_mqtt, extra_server=extra_server)
+    config = write(directory, f"{name}.toml", text)
     server = Server(name, [binary, "run", "--config", config], core, directory)
 
     def addresses():

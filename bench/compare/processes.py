@@ -77,6 +77,19 @@ class Server:
             ticks += int(fields[11]) + int(fields[12])
         return ticks / os.sysconf("SC_CLK_TCK")
 
+    def demand_s(self):
+        """Processor time wanted so far: what it got and what it waited for while others ran."""
+        total_ns = 0
+        for pid in self._pids():
+            for thread in os.listdir(f"/proc/{pid}/task"):
+                try:
+                    with open(f"/proc/{pid}/task/{thread}/schedstat", encoding="ascii") as file:
+                        ran, waited, _ = file.read().split()
+                except OSError:
+                    continue  # It ended, or the kernel does not tell.
+                total_ns += int(ran) + int(waited)
+        return total_ns / 1e9
+
     def resident_bytes(self):
         pages = 0
         for pid in self._pids():

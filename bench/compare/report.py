@@ -1,6 +1,5 @@
 """The report as Markdown."""
 
-import figures
 import goals
 import idle
 import peers
@@ -10,12 +9,17 @@ from figures import figure, latencies, lost, number, ratio, rates, with_spread
 def label(peer):
     if peer.startswith("tocsin-"):
         return f"Tocsin, `{peer.removeprefix('tocsin-')}`"
-    return {"mosquitto": "Mosquitto", "nats": "NATS"}.get(peer, peer)
+    return {"mosquitto": "Mosquitto", "nats": "NATS", "tocsin": "Tocsin"}.get(peer, peer)
 
 
 def quantiles(results, field):
     parts = [figure(latencies(results, quantile, field)) for quantile in ("p50", "p99", "p99.9")]
     return " / ".join(number(part and part.median) for part in parts) if parts[0] else ""
+
+
+def busy(runs):
+    return " / ".join(f"{figure([run[side] for run in runs]).median * 100:.0f} %"
+                      for side in ("server_busy", "generator_busy"))
 
 
 def compared(scenario, results, ours, peer):
@@ -32,8 +36,8 @@ def scenario_table(scenario, results):
     head = "end to end in us, p50 / p99 / p99.9" if through else "answered in us, p50 / p99 / p99.9"
     what = "p99" if through else "events/s"
     lines = [f"### {scenario.title}", "",
-             f"| server | events/s | server CPU, ns an event | {head} | `accepted` is better by ({what}) | "
-             f"`stored` is better by ({what}) | lost | bound by |", "|---|---|---|---|---|---|---|---|"]
+             f"| server | events/s | server CPU, ns an event | server / generator busy | {head} | `accepted` is better by ({what}) | "
+             f"`stored` is better by ({what}) | lost | bound by |", "|---|---|---|---|---|---|---|---|---|"]
     for peer in scenario.peers:
         runs = results.get((scenario.key, peer))
         if not runs:
@@ -45,7 +49,7 @@ def scenario_table(scenario, results):
         field = "end_to_end_us" if through else "acknowledged_in_us"
         bounds = ", ".join(sorted({run["bound_by"] for run in runs}))
         lines.append(f"| {label(peer)} | {with_spread(figure(rates(runs)))} | {number(cpu.median)} | "
-                     f"{quantiles(runs, field)} | {factors[0]} | {factors[1]} | {lost(runs)} | {bounds} |")
+                     f"{busy(runs)} | {quantiles(runs, field)} | {factors[0]} | {factors[1]} | {lost(runs)} | {bounds} |")
     return "\n".join(lines) + "\n"
 
 
@@ -67,12 +71,14 @@ def idle_table(measured):
         if size is None:
             lines.append(f"| {label(peer)} | not every connection was made | |")
             continue
-        lines.append(f"| {peer} | {size / 1e6:,.1f} | {size / 1e3 / idle.CONNECTIONS:,.2f} |")
+        lines.append(f"| {label(peer)} | {size * idle.CONNECTIONS / 1e6:,.1f} | {size / 1e3:,.2f} |")
     if measured.idle_tls is None:
-        lines.append("| tocsin, TLS | this build has no TLS listener | |")
+        lines.append("| Tocsin, TLS | this build has no TLS listener | |")
     else:
-        lines.append(f"| tocsin, TLS | {measured.idle_tls * idle.CONNECTIONS / 1e6:,.0f}, from "
+        lines.append(f"| Tocsin, TLS | {measured.idle_tls * idle.CONNECTIONS / 1e6:,.0f}, from "
                      f"{idle.TLS_CONNECTIONS} connections | {measured.idle_tls / 1e3:,.1f} |")
+    if measured.idle and measured.idle_count < idle.CONNECTIONS:
+        lines += ["", f"Scaled up from {measured.idle_count:,}: this system gives one process no more files."]
     return "\n".join(lines) + "\n"
 
 
@@ -83,8 +89,11 @@ def start_table(start):
 
 
 def commands(results):
-    return "\n".join(f"- {scenario}, {label(peer)}: `{runs[-1]['command']}`"
-                     for (scenario, peer), runs in results.items())
+    """Each command once: brokers differ in the topic filter only, Tocsin's levels in nothing."""
+    seen = {}
+    for (scenario, peer), runs in results.items():
+        seen.setdefault((scenario, runs[-1]["command"]), []).append(label(peer))
+    return "\n".join(f"- {', '.join(who)}: `{command}`" for (_, command), who in seen.items())
 
 
 def write(path, *, machine, versions, load, command, scenarios, measured, wrk, micro, rounds, seconds):
@@ -103,8 +112,8 @@ Server pinned to one processor, generator to another. {rounds} rounds of {second
 servers in turns, every other round backwards. Figures are medians (lowest to highest of the rounds);
 a ratio is that of the medians, its spread that of the ratios within the rounds. Payloads are 200
 bytes in eight shapes. QoS 0 counts what the server has read when it answers a ping behind it.
-"Bound by generator" means that the generator had no processor time left, or sent late: the server could
-do more than that row says.
+"Busy" is the processor time that a process wanted, waiting for others included. "Bound by generator" means
+that the generator had no processor time left, or sent late: the server could do more than that row says.
 
 ## Goals
 
@@ -143,6 +152,3 @@ A fresh data directory; Tocsin at level `stored`, MQTT QoS 1.
 
 def crosscheck_title():
     return "`order_created`, 64 connections, one fixed body"
-
-
-__all__ = ["write", "figures"]

@@ -3,7 +3,10 @@
 import json
 import subprocess
 import sys
+import time
 
+# From this part of its processor on, the server is the limit, whatever else is busy.
+SATURATED = 0.85
 # A run ends by itself; this only bounds a hang.
 RUN_MAX_S = 180
 
@@ -19,12 +22,16 @@ def generate(binary, core, arguments):
 
 
 def measure(binary, core, server, scenario, peer, seconds):
-    before = server.cpu_s()
+    began, before, wanted = time.monotonic(), server.cpu_s(), server.demand_s()
     result, command = generate(
         binary, core, [f"--{scenario.protocol}", getattr(server, scenario.protocol), "--warm-up",
                        str(seconds / 4), "--duration", str(seconds), *scenario.arguments_for(peer)])
     result["cpu_ns"] = (server.cpu_s() - before) * 1e9 / max(1, result["acknowledged"])
-    result["command"] = " ".join(command)
+    # Of the whole run, connecting included: a little less than while it was measured.
+    result["server_busy"] = (server.demand_s() - wanted) / (time.monotonic() - began)
+    if result["rate"] == 0 and result["server_busy"] >= SATURATED:
+        result["bound_by"] = "server"
+    result["command"] = " ".join(command).replace(getattr(server, scenario.protocol), "ADDRESS")
     return result
 
 

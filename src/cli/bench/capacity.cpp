@@ -1,5 +1,6 @@
 #include "cli/bench/capacity.hpp"
 
+#include <algorithm>
 #include <cstdio>
 #include <memory>
 
@@ -57,8 +58,9 @@ Result<Step, std::string> run_step(const Bench& bench) {
             .kept = kept(**summary, bench.plan),
             .error = (*summary)->tally.first_error};
   if (bench.server) {
-    step.server_busy = static_cast<double>((bench.server->demand() - demand_before).count()) /
-                       static_cast<double>(took.count());
+    step.server_busy =
+        std::min(1.0, static_cast<double>((bench.server->demand() - demand_before).count()) /
+                          static_cast<double>(took.count()));
     step.server_mib = static_cast<double>(bench.server->resident_bytes()) / (1 << 20U);
   }
   step.bound = bound_of(**summary, bench.plan, step.server_busy);

@@ -1,5 +1,6 @@
 #include "cli/bench/summary.hpp"
 
+#include <algorithm>
 #include <array>
 #include <chrono>
 
@@ -46,7 +47,9 @@ double Summary::events_per_s() const {
 
 double Summary::generator_busy() const {
   if (tally.wall <= Duration{}) return 0;
-  return static_cast<double>(tally.busy.count()) / static_cast<double>(tally.wall.count());
+  // The kernel counts in ticks: over a short time it may find more than there was.
+  return std::min(
+      1.0, static_cast<double>(tally.busy.count()) / static_cast<double>(tally.wall.count()));
 }
 
 std::string to_text(const Summary& summary, const Plan& plan, Bound bound) {
