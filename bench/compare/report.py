@@ -55,7 +55,7 @@ def scenario_table(scenario, results):
 
 def crosscheck_table(wrk, results):
     if not wrk:
-        return "wrk is not installed.\n"
+        return "Not measured.\n"
     lines = ["| server | wrk, requests/s | `tocsin bench`, requests/s | ours by wrk's |",
              "|---|---|---|---|"]
     for peer, found in wrk.items():

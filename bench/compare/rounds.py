@@ -28,7 +28,8 @@ def measure(binary, core, server, scenario, peer, seconds):
                        str(seconds / 4), "--duration", str(seconds), *scenario.arguments_for(peer)])
     result["cpu_ns"] = (server.cpu_s() - before) * 1e9 / max(1, result["acknowledged"])
     # Of the whole run, connecting included: a little less than while it was measured.
-    result["server_busy"] = (server.demand_s() - wanted) / (time.monotonic() - began)
+    wanted = server.demand_s() - wanted
+    result["server_busy"] = min(1.0, wanted / (time.monotonic() - began))
     if result["rate"] == 0 and result["server_busy"] >= SATURATED:
         result["bound_by"] = "server"
     result["command"] = " ".join(command).replace(getattr(server, scenario.protocol), "ADDRESS")
