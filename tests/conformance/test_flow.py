@@ -119,12 +119,14 @@ class PacketSize(Case):
             self.assertEqual([10, 20], [len(keeper.message().payload) for _ in range(2)])
             self.no_message(publisher, keeper)
             keeper.disconnect()
+            if not qos:
+                continue
             # The same for what waited meanwhile.
             publisher.publish(topic, b"x" * 300, qos)
             publisher.publish(topic, b"y", qos)
             keeper = self.keeper(version, name, props=limits)
             found = self.before_mark(publisher, keeper, qos)
-            self.assertEqual([b"y"] if qos else [], [message.payload for message in found])
+            self.assertEqual([b"y"], [message.payload for message in found])
             keeper.disconnect()
 
     # Goal: a packet of exactly the size is sent.

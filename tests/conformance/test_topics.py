@@ -38,6 +38,14 @@ class Matching(Case):
                  "\u212b", "\u00c5", "./x", "x/../x", "\U0001f600", "\ufffd"]
         self.assertEqual([[name] for name in names], self.matches(version, names, names))
 
+    def publish_private(self, version, topic):
+        """To a topic that clients may not be allowed to publish to."""
+        client = self.client(version)
+        client.send_publish(topic, b"hidden", 1, 1, retain=True)
+        answer = client._read()
+        if answer is not None and answer.kind == wire.PUBACK and answer.reason < 0x80:
+            client.publish(topic, b"", retain=True)
+
     # Goal: filters that begin with a wildcard see nothing of topics that begin with '$'.
     @covers(v3="MQTT-4.7.2-1", v5="MQTT-4.7.2-1")
     def test_dollar(self, version):
@@ -45,7 +53,7 @@ class Matching(Case):
         everything, second = self.client(version), self.client(version)
         everything.subscribe("#", 1)
         second.subscribe(f"+/{root}/#", 1)
-        publisher.send_publish(f"$private/{root}/a", b"hidden")
+        self.publish_private(version, f"$private/{root}/a")
         publisher.send_publish(f"public/{root}/a", b"seen")
         mine = [message.payload for message in self.before_mark(publisher, everything)
                 if root in message.topic]
@@ -59,7 +67,7 @@ class Matching(Case):
         root, publisher = self.topic(), self.client(version)
         for name in ("a", "a/b", "a/b/c", "b/b"):
             publisher.publish(f"{root}/{name}", name, retain=True)
-        publisher.send_publish(f"$private/{root}/a", b"hidden", retain=True)
+        self.publish_private(version, f"$private/{root}/a")
         for wanted, expected in (("#", [b"a", b"a/b", b"a/b/c", b"b/b"]), ("+/b", [b"a/b", b"b/b"]),
                                  ("a/#", [b"a", b"a/b", b"a/b/c"]), ("+", [b"a"])):
             reader = self.client(version)
