@@ -54,8 +54,8 @@ Result<io::EgressPolicy, std::string> egress_policy(const std::vector<std::strin
 
 Result<void, std::string> Engine::Parts::build() {
   using Step = Result<void, std::string> (Parts::*)();
-  for (const Step step :
-       {&Parts::plan, &Parts::make_loops, &Parts::prepare_data, &Parts::compile}) {
+  for (const Step step : {&Parts::plan, &Parts::make_loops, &Parts::prepare_data, &Parts::compile,
+                          &Parts::open_session_store}) {
     if (auto done = (this->*step)(); !done) return done;
   }
   router = std::make_unique<api::StatusRouter>(
@@ -173,13 +173,30 @@ Result<void, std::string> Engine::Parts::compile() {
   return {};
 }
 
+Result<void, std::string> Engine::Parts::open_session_store() {
+  session_store = environment.session_store;
+  if (session_store == nullptr) {
+    const io::Io& io = journal_loop->io();
+    database = std::make_unique<sessions::SqliteSessionStore>(
+        sessions::StoreSettings{.path = config.server.text("data") + "/tocsin.db",
+                                .queue_bytes_max = memory.store_queue_bytes,
+                                .hash_seed = seed,
+                                .wall_now = [&io] { return io.wall_now(); },
+                                .wall_trusted = io.wall_trusted()},
+        environment.log);
+    session_store = database.get();
+  }
+  return session_store->load([](flow::StoredSession&&) {}, [](flow::StoredRetained&&) {});
+}
+
 Result<void, std::string> Engine::Parts::make_reactor(std::uint32_t index) {
   Reactor& reactor = reactors[index];
-  if (sessions == nullptr) {
-    sessions = std::make_unique<ingress::SessionDirectory>();
-    auto options = ingress::MqttOptions::from(config.mqtt);
-    hub = std::make_unique<ingress::MqttHub>(
-        std::min(options.notifications_bytes_max, memory.output_bytes / 2));
+  if (broker == nullptr) {
+    const auto options = ingress::MqttOptions::from(config.mqtt);
+    // Output of clients, notifications on their way, what waits in sessions, what is retained.
+    const std::size_t share = std::min(options.notifications_bytes_max, memory.output_bytes / 4);
+    broker = std::make_unique<ingress::BrokerShared>(share);
+    hub = std::make_unique<ingress::MqttHub>(share);
   }
   auto http = ingress::HttpOptions::from(config.http);
   http.connections_max = std::min(http.connections_max, memory.connections_max);
@@ -192,6 +209,7 @@ Result<void, std::string> Engine::Parts::make_reactor(std::uint32_t index) {
   mqtt = mqtt.share(thread_plan.reactors);
   mqtt.connections_max = std::min(mqtt.connections_max, memory.connections_max);
   mqtt.carry_bytes_max = std::min(mqtt.carry_bytes_max, memory.carry_bytes);
+  mqtt.retained_bytes_max = std::min(mqtt.retained_bytes_max, memory.output_bytes / 4);
 
   reactor.decode = std::make_unique<decode::DecodeStage>(
       *reactor.loop, *batches, gate, sources,
@@ -203,7 +221,7 @@ Result<void, std::string> Engine::Parts::make_reactor(std::uint32_t index) {
   reactor.http = std::make_unique<ingress::HttpServer>(*reactor.loop, *reactor.decode, http,
                                                        environment.log, *router);
   reactor.mqtt = std::make_unique<ingress::MqttServer>(*reactor.loop, *reactor.decode, mqtt,
-                                                       environment.log, *sessions, hub.get());
+                                                       environment.log, *broker, hub.get());
   return {};
 }
 
@@ -245,6 +263,10 @@ void Engine::Parts::make_journal() {
     wiring.reactors.push_back({.loop = reactor.loop,
                                .receiver = &reactor.decode->batches(),
                                .kind = flow::message_batch_committed});
+    wiring.subscribers.push_back({.target = {.loop = reactor.loop,
+                                             .receiver = reactor.mqtt.get(),
+                                             .kind = ingress::MqttServer::message_batch},
+                                  .wanted = &reactor.mqtt->router().wanted()});
   }
   for (std::size_t i = 0; i < workers.size(); ++i) {
     wiring.workers.push_back(

@@ -36,6 +36,7 @@ void Engine::Parts::collect_metric_sources() {
   metric_sources.push_back(hub.get());
   metric_sources.push_back(journal.get());
   metric_sources.push_back(ledger.get());
+  if (database != nullptr) metric_sources.push_back(database.get());
 }
 
 void Engine::Parts::describe(MetricSink& sink) const {
@@ -68,6 +69,13 @@ std::vector<api::ComponentState> Engine::Parts::readiness() const {
        .ready = free > 0,
        .detail = fmt::format("{} of {} free", free, batches->count())},
   };
+  if (database != nullptr) {
+    // Events are stored by the journal: they go on without it.
+    components.push_back({.name = "sessions",
+                          .ready = database->writable(),
+                          .detail = database->writable() ? "writing" : "the last commit failed",
+                          .required = false});
+  }
   for (const Reactor& reactor : reactors) {
     for (const auto& subscription : reactor.subscriptions) {
       // A broker that is away is no reason to turn away those who reach our own listeners.

@@ -68,6 +68,12 @@ bool Engine::Parts::drain_rest(MonoTime deadline) {
                 *reactor.loop, [&] { return reactor.deliver->drained(); }, last) &&
             ended;
   }
+  if (database != nullptr) {
+    // What it makes durable now, the ledger need not bring back.
+    const MonoTime now = journal_loop->io().now();
+    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(last - now);
+    ended = database->stop(std::max(left, std::chrono::milliseconds{0})) && ended;
+  }
   ended = threads.wait_until(
               *journal_loop, [&] { return ledger->drain(); }, last) &&
           ended;

@@ -32,6 +32,7 @@ Result<std::unique_ptr<Engine>, std::string> Engine::create(const config::Engine
 Result<Listening, std::string> Engine::start_on_caller() {
   auto listening = parts_->listen();
   if (!listening) return listening;
+  if (parts_->database != nullptr) parts_->database->start();
   parts_->ledger->start();
   parts_->journal->start();
   parts_->started = true;

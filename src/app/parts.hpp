@@ -23,6 +23,7 @@
 #include "stages/ingress/subscription/subscription.hpp"
 #include "stages/journal/journal_stage.hpp"
 #include "stages/ledger/ledger_stage.hpp"
+#include "stages/sessions/sqlite_session_store.hpp"
 
 namespace tocsin::app {
 
@@ -68,10 +69,13 @@ struct Engine::Parts {
   std::uint64_t seed = 0;
   JournalGate gate;
   std::unique_ptr<api::StatusRouter> router;
-  std::unique_ptr<ingress::SessionDirectory> sessions;
+  std::unique_ptr<ingress::BrokerShared> broker;
   std::unique_ptr<ingress::MqttHub> hub;
   std::unique_ptr<ledger::LedgerStage> ledger;
   std::unique_ptr<journal::JournalStage> journal;
+  // Its thread settles the ledger's ranges, so it ends before the ledger; reactors use it.
+  std::unique_ptr<sessions::SqliteSessionStore> database;
+  flow::SessionStore* session_store = nullptr;
   std::vector<Reactor> reactors;
   std::vector<std::unique_ptr<Worker>> workers;
   std::vector<flow::Loop*> worker_loops;
@@ -97,6 +101,7 @@ struct Engine::Parts {
   [[nodiscard]] Result<void, std::string> make_loops();
   [[nodiscard]] Result<void, std::string> prepare_data();
   [[nodiscard]] Result<void, std::string> compile();
+  [[nodiscard]] Result<void, std::string> open_session_store();
   void make_journal();
   void make_workers();
   [[nodiscard]] Result<void, std::string> make_reactor(std::uint32_t index);

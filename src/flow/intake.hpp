@@ -80,6 +80,8 @@ struct RawEvent {
   std::string_view traceparent;
   std::optional<Level> level;            ///< Overrides the source's level.
   const MqttMessage* message = nullptr;  ///< Set when the event came over our MQTT listener.
+  /// Where no event source matches it is taken as Envelope::message instead of being refused.
+  bool message_if_unmatched = false;
 };
 
 /// What became of an accepted event. Views point into the RawEvent's payload or the source table

@@ -41,7 +41,8 @@ struct MemoryPlan {
   std::size_t connection_bytes = 0;    ///< Connection objects of all reactors.
   std::size_t body_size_max = 0;       ///< Largest HTTP body whose parser memory fits.
   std::size_t parser_bytes = 0;        ///< JSON parsers of all reactors and workers.
-  std::size_t side_bytes = 0;          ///< Standard output, dead letters, TLS of webhooks.
+  std::size_t side_bytes = 0;          ///< Standard output, dead letters, TLS, the database.
+  std::size_t store_queue_bytes = 0;   ///< Changes of MQTT sessions that wait for the disk.
   std::uint32_t connections_max = 0;   ///< Each protocol, each reactor.
   std::size_t total_bytes = 0;         ///< The ceiling that is printed at start.
 };

@@ -87,6 +87,12 @@ Result<void, Errno> truncate_file(int fd, std::uint64_t size) {
 
 Result<void, Errno> sync_file(int fd) { return checked(::fdatasync(fd)); }
 
+bool set_direct(int fd, bool direct) noexcept {
+  const int flags = ::fcntl(fd, F_GETFL);
+  if (flags < 0) return false;
+  return ::fcntl(fd, F_SETFL, direct ? flags | O_DIRECT : flags & ~O_DIRECT) == 0;
+}
+
 Result<void, Errno> make_directories(const std::string& path) {
   if (path.empty()) return Unexpected{ENOENT};
   for (std::size_t end = path.find('/', 1);; end = path.find('/', end + 1)) {

@@ -23,6 +23,8 @@ namespace tocsin::io::posix {
 /// Makes the data and the size durable (fdatasync). Never retried: after a failed sync the kernel
 /// may have dropped the dirty pages, and a second call would report success.
 [[nodiscard]] Result<void, Errno> sync_file(int fd);
+/// Turns O_DIRECT on or off. False when the file system does not know it.
+[[nodiscard]] bool set_direct(int fd, bool direct) noexcept;
 /// Like `mkdir -p`.
 [[nodiscard]] Result<void, Errno> make_directories(const std::string& path);
 /// Makes creations, renames and removals in the directory durable.

@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <utility>
 
+#include "io/posix/files.hpp"
 #include "io/uring/ring.hpp"
 
 namespace tocsin::io::uring {
@@ -23,6 +24,7 @@ FileId Files::adopt(UniqueFd fd) {
   const auto slot = static_cast<std::uint32_t>(unused - files_.begin());
   if (unused == files_.end()) files_.emplace_back();
   files_[slot].fd = std::move(fd);
+  files_[slot].direct = false;
   return FileId{slot};
 }
 
@@ -30,6 +32,10 @@ void Files::close(FileId id) {
   if (id.slot >= files_.size()) return;
   assert(files_[id.slot].operations == 0);
   files_[id.slot].fd.reset();
+}
+
+void Files::write_directly(FileId id) {
+  files_[id.slot].direct = posix::set_direct(descriptor(id), true);
 }
 
 int Files::descriptor(FileId id) const {
@@ -86,6 +92,14 @@ void Files::complete(const Completion& completion) {
 void Files::settle(std::uint32_t slot) {
   Write& write = writes_[slot];
   const bool interrupted = write.write_result == -EINTR || write.write_result == -EAGAIN;
+  File& file = files_[write.file.slot];
+  if (write.write_result == -EINVAL && file.direct) {
+    // Some file systems take the flag and refuse the write; a short write leaves an odd rest.
+    file.direct = false;
+    static_cast<void>(posix::set_direct(file.fd.get(), false));
+    submit(slot);
+    return;
+  }
   if (write.write_result < 0 && !interrupted) {
     finish(slot, -write.write_result);
     return;

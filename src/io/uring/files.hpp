@@ -25,11 +25,13 @@ class Files {
   void write(FileId id, std::span<const std::byte> bytes, std::uint64_t offset, bool sync,
              FileHandler& handler);
   void complete(const Completion& completion);
+  void write_directly(FileId id);
 
  private:
   struct File {
     UniqueFd fd;
     unsigned operations = 0;
+    bool direct = false;
   };
   struct Write {
     FileHandler* handler = nullptr;

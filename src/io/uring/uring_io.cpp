@@ -74,6 +74,7 @@ class UringIo final : public Io {
     files_.write(file, bytes, offset, true, handler);
   }
 
+  void write_directly(FileId file) override { files_.write_directly(file); }
   Result<FileId, Errno> open(const std::string& path, OpenMode mode) override {
     auto fd = posix::open_file(path, mode);
     if (!fd) return Unexpected{fd.error()};

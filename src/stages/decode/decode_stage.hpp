@@ -15,6 +15,7 @@
 #include "flow/sources.hpp"
 #include "protocol/json/validator.hpp"
 #include "stages/decode/event_draft.hpp"
+#include "stages/decode/known_topics.hpp"
 #include "stages/decode/open_batches.hpp"
 #include "stages/decode/source_index.hpp"
 
@@ -56,15 +57,22 @@ class DecodeStage final : public flow::Intake, public MetricSource {
  private:
   Outcome decode(const flow::RawEvent& event, const json::Value* root,
                  const flow::AckToken& ack) noexcept;
+  Outcome add_known(const KnownTopics::Entry& known, const flow::RawEvent& event,
+                    const flow::AckToken& ack) noexcept;
   [[nodiscard]] Check check_size(const flow::RawEvent& event) const noexcept;
   [[nodiscard]] Check read(const flow::RawEvent& event, const json::Value* root) noexcept;
   [[nodiscard]] Check read_document(const flow::RawEvent& event, const json::Value* root) noexcept;
   [[nodiscard]] Check read_binary(const flow::RawEvent& event) noexcept;
   [[nodiscard]] Check find_source() noexcept;
+  [[nodiscard]] Check read_opaque(const flow::RawEvent& event) noexcept;
   [[nodiscard]] Check apply_transport(const flow::RawEvent& event) noexcept;
   Outcome append(const flow::RawEvent& event, const flow::AckToken& ack) noexcept;
   [[nodiscard]] Result<std::size_t, flow::Rejection> write_payload(flow::Batch& batch) noexcept;
-  [[nodiscard]] RecordHeader make_header(std::size_t payload_size) noexcept;
+  [[nodiscard]] std::uint32_t partition_hash() const noexcept;
+  [[nodiscard]] RecordHeader make_header(const flow::SourceConfig& source,
+                                         std::size_t payload_size) noexcept;
+  [[nodiscard]] RecordHeader header_of_draft(std::size_t payload_size) noexcept;
+  void read_wall_clock() noexcept;
   Outcome account(Outcome outcome) noexcept;
   Result<std::uint32_t, flow::Rejection> refuse_body(const flow::Rejection& rejection) noexcept;
   Result<std::uint32_t, flow::Rejection> add_array(flow::RawEvent event,
@@ -78,12 +86,14 @@ class DecodeStage final : public flow::Intake, public MetricSource {
   const std::size_t payload_max_;
   OpenBatches batches_;
   SourceIndex sources_;
+  KnownTopics known_topics_;
   json::Validator validator_;
   Uuid7Generator ids_;
   EventDraft draft_;
   std::array<char, record_attrs_max> attrs_;
   MonoTime wall_read_at_ = MonoTime::min();
   WallTime wall_{};
+  bool wall_trusted_ = false;
   bool draining_ = false;
   Log log_;
   Counter received_;

@@ -39,7 +39,8 @@ void LeafSet::clear() noexcept {
 void LeafSet::collect(json::Value document, std::size_t text_size) {
   // Views into the buffer are handed out, so it must not move during the walk. What is unescaped
   // is never longer than its text.
-  if (unescaped_.size() < text_size) unescaped_.resize(text_size);
+  escapes_ = std::memchr(document.base(), '\\', text_size) != nullptr;
+  if (escapes_ && unescaped_.size() < text_size) unescaped_.resize(text_size);
   if (document.kind() == json::Kind::object) walk_object(PathTrie::root, document, 0);
 }
 
@@ -59,7 +60,7 @@ void LeafSet::link() noexcept {
 }
 
 std::string_view LeafSet::characters(std::string_view raw) noexcept {
-  if (std::memchr(raw.data(), '\\', raw.size()) == nullptr) return raw;
+  if (!escapes_ || std::memchr(raw.data(), '\\', raw.size()) == nullptr) return raw;
   const auto text = json::unescape(raw, std::span{unescaped_}.subspan(unescaped_used_));
   assert(text.has_value());
   unescaped_used_ += text->size();

@@ -76,6 +76,7 @@ class LeafSet {
   std::vector<Scope> scopes_;
   std::vector<FieldSlot> fields_;
   std::vector<NodeSlot> nodes_;
+  bool escapes_ = false;  // Whether the document holds a backslash at all.
   std::string unescaped_;
   std::size_t unescaped_used_ = 0;
   std::uint64_t epoch_ = 1;

@@ -23,6 +23,17 @@ MqttOptions MqttOptions::from(const OptionValues& values) {
   options.output_bytes_max = size("output_bytes_max");
   options.carry_bytes_max = size("carry_bytes_max");
   options.subscriptions_max = static_cast<std::uint32_t>(values.number("subscriptions_max"));
+  options.subscriptions_total_max =
+      static_cast<std::uint32_t>(values.number("subscriptions_total_max"));
+  options.topic_alias_max = static_cast<std::uint16_t>(values.number("topic_alias_max"));
+  options.route_unmatched = values.text("unmatched_topics") == "route";
+  options.close_denied = values.text("denied_publish") == "close";
+  options.session_expiry_max_s = static_cast<std::uint32_t>(values.number("session_expiry_max_s"));
+  options.sessions_max = size("sessions_max");
+  options.session_messages_max = size("session_messages_max");
+  options.session_bytes_max = size("session_bytes_max");
+  options.retained_max = size("retained_max");
+  options.retained_bytes_max = size("retained_bytes_max");
   options.notifications_bytes_max = size("notifications_bytes_max");
   return options;
 }
@@ -47,6 +58,7 @@ std::string MqttOptions::check(std::size_t payload_max) const {
 
 MqttOptions MqttOptions::share(std::uint32_t reactors) const {
   MqttOptions part = *this;
+  part.sessions_max = (sessions_max + reactors - 1) / reactors;
   part.connections_max = (connections_max + reactors - 1) / reactors;
   // One packet and one full output must always fit, or a lone client could not work.
   part.carry_bytes_max =
