@@ -1,6 +1,7 @@
 #include "flow/broker_worker.hpp"
 
 #include <algorithm>
+#include <atomic>
 
 #include <fmt/format.h>
 #include <mqtt/async_client.h>
@@ -38,8 +39,8 @@ class BrokerClient::Worker::Paho final : public mqtt::callback {
   }
   void publish(std::string_view topic, std::string_view payload, std::uint8_t qos,
                const std::vector<std::pair<std::string, std::string>>& properties, void* context) {
-    auto message = mqtt::make_message(std::string(topic), payload.data(), payload.size(), qos,
-                                      /*retained=*/false);
+    auto message = mqtt::make_message(std::string(topic), payload.data(), payload.size(),
+                                      std::min<int>(qos, connect_.qos_max()), /*retained=*/false);
     if (owner_.options_.version_5) {
       mqtt::properties list;
       for (const auto& [name, value] : properties) {
@@ -51,7 +52,7 @@ class BrokerClient::Worker::Paho final : public mqtt::callback {
   }
 
  private:
-  class Action final : public mqtt::iaction_listener {
+  class Action : public mqtt::iaction_listener {
    public:
     Action(BrokerClient& owner, Kind ok, Kind failed) noexcept
         : owner_(owner), ok_(ok), failed_(failed) {}
@@ -69,6 +70,25 @@ class BrokerClient::Worker::Paho final : public mqtt::callback {
     BrokerClient& owner_;
     Kind ok_;
     Kind failed_;
+  };
+
+  /// Remembers what the broker takes: publishing above its Maximum QoS (MQTT 5.0 section 3.2.2.3.4)
+  /// would end the connection again and again.
+  class Connect final : public Action {
+   public:
+    using Action::Action;
+    void on_success(const mqtt::token& token) override {
+      const mqtt::connect_response answer = token.get_connect_response();
+      const mqtt::properties& given = answer.get_properties();
+      qos_max_ = given.contains(mqtt::property::MAXIMUM_QOS)
+                     ? mqtt::get<std::uint8_t>(given, mqtt::property::MAXIMUM_QOS)
+                     : 2;
+      Action::on_success(token);
+    }
+    [[nodiscard]] int qos_max() const noexcept { return qos_max_; }
+
+   private:
+    std::atomic<int> qos_max_ = 2;  // Written by Paho's thread, read by the worker.
   };
 
   void make_connect_options(bool tls) {
@@ -101,7 +121,7 @@ class BrokerClient::Worker::Paho final : public mqtt::callback {
   }
 
   BrokerClient& owner_;
-  Action connect_{owner_, Kind::connect_ok, Kind::connect_failed};
+  Connect connect_{owner_, Kind::connect_ok, Kind::connect_failed};
   Action publish_{owner_, Kind::publish_ok, Kind::publish_failed};
   Action disconnect_{owner_, Kind::disconnected, Kind::disconnected};
   mqtt::connect_options connect_options_;
