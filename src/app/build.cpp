@@ -69,6 +69,7 @@ Result<void, std::string> Engine::Parts::build() {
   for (std::uint32_t i = 0; i < thread_plan.reactors; ++i) {
     if (auto made = make_reactor(i); !made) return made;
   }
+  if (auto loaded = ingress::load_sessions(*broker, *session_store); !loaded) return loaded;
   make_workers();
   make_journal();
   if (auto applied = apply_channels(config.channels); !applied) return applied;
@@ -186,7 +187,7 @@ Result<void, std::string> Engine::Parts::open_session_store() {
         environment.log);
     session_store = database.get();
   }
-  return session_store->load([](flow::StoredSession&&) {}, [](flow::StoredRetained&&) {});
+  return {};
 }
 
 Result<void, std::string> Engine::Parts::make_reactor(std::uint32_t index) {
@@ -222,6 +223,7 @@ Result<void, std::string> Engine::Parts::make_reactor(std::uint32_t index) {
                                                        environment.log, *router);
   reactor.mqtt = std::make_unique<ingress::MqttServer>(*reactor.loop, *reactor.decode, mqtt,
                                                        environment.log, *broker, hub.get());
+  reactor.mqtt->set_session_store(session_store);
   return {};
 }
 
