@@ -10,6 +10,7 @@
 #include "base/hash.hpp"
 #include "control/config/units.hpp"
 #include "control/metrics/exposition.hpp"
+#include "stages/ingress/subscription/check.hpp"
 
 namespace tocsin::app {
 namespace {
@@ -71,6 +72,7 @@ Result<void, std::string> Engine::Parts::build() {
   }
   if (auto made = make_auth(); !made) return made;
   if (auto made = make_tls(); !made) return made;
+  if (auto loaded = ingress::load_sessions(*broker, *session_store); !loaded) return loaded;
   make_workers();
   make_journal();
   if (auto applied = apply_channels(config.channels); !applied) return applied;
@@ -195,7 +197,7 @@ Result<void, std::string> Engine::Parts::open_session_store() {
         environment.log);
     session_store = database.get();
   }
-  return session_store->load([](flow::StoredSession&&) {}, [](flow::StoredRetained&&) {});
+  return {};
 }
 
 Result<void, std::string> Engine::Parts::make_reactor(std::uint32_t index) {
@@ -233,6 +235,7 @@ Result<void, std::string> Engine::Parts::make_reactor(std::uint32_t index) {
   reactor.http->set_quotas(quotas.get());
   reactor.mqtt = std::make_unique<ingress::MqttServer>(*reactor.loop, *reactor.decode, mqtt,
                                                        environment.log, *broker, hub.get());
+  reactor.mqtt->set_session_store(session_store);
   return {};
 }
 
@@ -358,8 +361,11 @@ Result<void, std::string> Engine::Parts::make_subscriptions() {
       return Unexpected{fmt::format("subscription {}: {}", subscription.name, problem)};
     }
     Reactor& reactor = reactors[i % reactors.size()];
-    reactor.subscriptions.push_back(std::make_unique<ingress::BrokerSubscription>(
-        *reactor.loop, environment.log, *reactor.decode, subscription));
+    auto made = ingress::BrokerSubscription::make(*reactor.loop, environment.log, *reactor.decode,
+                                                  environment.resolver.get(), subscription);
+    if (!made)
+      return Unexpected{fmt::format("subscription {}: {}", subscription.name, made.error())};
+    reactor.subscriptions.push_back(std::move(*made));
   }
   return {};
 }

@@ -58,7 +58,7 @@ Result<Listening, std::string> Engine::start_on_caller() {
 
 Result<Listening, std::string> Engine::start() {
   auto listening = start_on_caller();
-  if (listening) parts_->threads.start();
+  if (listening) parts_->threads.start(parts_->config.server.flag("pin_threads"));
   return listening;
 }
 

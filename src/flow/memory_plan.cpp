@@ -31,7 +31,7 @@ constexpr std::size_t tls_bytes = 8 * 40 * 1024;    // One webhook channel's con
 // A TLS connection takes as much as twenty plain ones, so this bounds how many there can be: about
 // a thousand of them at the default memory_max.
 constexpr std::size_t tls_server_percent = 30;
-constexpr std::size_t database_bytes = 2 * mib;     // SQLite's page cache, its thread's stack.
+constexpr std::size_t database_bytes = 2 * mib;  // SQLite's page cache, its thread's stack.
 
 }  // namespace
 

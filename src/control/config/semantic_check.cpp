@@ -17,7 +17,7 @@
 #include "stages/deliver/stage.hpp"
 #include "stages/ingress/http/options.hpp"
 #include "stages/ingress/mqtt/options.hpp"
-#include "stages/ingress/subscription/subscription.hpp"
+#include "stages/ingress/subscription/check.hpp"
 #include "stages/match/rule_set.hpp"
 #include "stages/render/template.hpp"
 #include "stages/route/router.hpp"

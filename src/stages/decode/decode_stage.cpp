@@ -87,6 +87,7 @@ DecodeStage::Outcome DecodeStage::add_known(const KnownTopics::Entry& known, con
   flow::Batch* const batch = batches_.room_for(event.level.value_or(known.source->level),
                                                payload.size(), known.attrs_size);
   if (batch == nullptr) return refuse(Refusal::capacity, "no memory is free: try again later");
+  if (const auto check = admit(event, *known.source); !check) return Unexpected{check.error()};
   std::memcpy(batch->payload_tail(), payload.data(), payload.size());
   RecordHeader header = make_header(*known.source, payload.size());
   header.partition_hash = known.partition_hash;
@@ -119,8 +120,6 @@ DecodeStage::Outcome DecodeStage::decode(const RawEvent& event, const json::Valu
   if (!check && check.error().reason == Refusal::unknown_source && event.message_if_unmatched) {
     draft_.reset();
     check = read_opaque(event);
-  } else if (check && event.envelope != Envelope::message) {
-    check = admit(event);
   }
   if (check) check = apply_transport(event);
   if (!check) return account(Unexpected{check.error()});
@@ -209,8 +208,8 @@ Check DecodeStage::find_source() noexcept {
   return {};
 }
 
-Check DecodeStage::admit(const RawEvent& event) noexcept {
-  const flow::SourceConfig& source = *draft_.registered;
+// Last of all: what has been charged is stored.
+Check DecodeStage::admit(const RawEvent& event, const flow::SourceConfig& source) noexcept {
   if (event.sender != nullptr && !event.sender->allows(flow::Access::publish, source.name, {})) {
     return refuse(Refusal::access, "the client may not send events of this source");
   }
@@ -302,6 +301,15 @@ RecordHeader DecodeStage::header_of_draft(std::size_t payload_size) noexcept {
   return header;
 }
 
+Level DecodeStage::default_level() const noexcept {
+  if (draft_.registered != nullptr) return draft_.registered->level;
+  // Nobody waits for a QoS 0 message: it need not wait for the disk. One that is retained must not
+  // overtake another.
+  const bool at_once =
+      draft_.message != nullptr && draft_.message->qos == 0 && !draft_.message->retain;
+  return at_once ? Level::accepted : Level::stored;
+}
+
 DecodeStage::Outcome DecodeStage::append(const RawEvent& event, const AckToken& ack) noexcept {
   const auto attrs_size = draft_.write_attributes(attrs_);
   if (!attrs_size) {
@@ -310,17 +318,20 @@ DecodeStage::Outcome DecodeStage::append(const RawEvent& event, const AckToken& 
   const bool base64 = draft_.data_kind == EventDraft::Data::base64;
   const std::size_t room = base64 ? base64_decoded_max(draft_.data) : draft_.data.size();
   if (room > payload_max_) return refuse(Refusal::too_large, "the payload is too large");
-  const Level level =
-      event.level.value_or(draft_.registered == nullptr ? Level::stored : draft_.registered->level);
+  const Level level = event.level.value_or(default_level());
   flow::Batch* const batch = batches_.room_for(level, room, *attrs_size);
   if (batch == nullptr) return refuse(Refusal::capacity, "no memory is free: try again later");
   const auto payload_size = write_payload(*batch);
   if (!payload_size) return Unexpected{payload_size.error()};
+  const flow::SourceConfig* const source = draft_.registered;
+  if (source != nullptr) {
+    if (const auto check = admit(event, *source); !check) return Unexpected{check.error()};
+  }
   const RecordHeader header = header_of_draft(*payload_size);
   const std::string_view attrs{attrs_.data(), *attrs_size};
   batch->append(header, attrs, loop_.now(), ack);
-  if (is_plain(event)) {
-    known_topics_.keep(event.topic, attrs, *draft_.registered, header.partition_hash);
+  if (source != nullptr && is_plain(event)) {
+    known_topics_.keep(event.topic, attrs, *source, header.partition_hash);
   }
   batches_.appended(*batch);
   return Accepted{.id = header.id, .type = draft_.get(AttributeTag::type), .data = draft_.data};

@@ -25,8 +25,8 @@ MqttConnection::MqttConnection(MqttServer& server, std::uint32_t slot)
 
 MqttConnection::~MqttConnection() { server_.loop().disarm(*this); }
 
-void MqttConnection::open(io::StreamControl& control, io::StreamId stream,
-                          const io::Endpoint& peer, std::string_view certificate_name) noexcept {
+void MqttConnection::open(io::StreamControl& control, io::StreamId stream, const io::Endpoint& peer,
+                          std::string_view certificate_name) noexcept {
   assert(state_ == State::free);
   control_ = &control;
   stream_ = stream;
@@ -79,9 +79,9 @@ void MqttConnection::end_hold() noexcept {
 void MqttConnection::keep(std::span<const std::byte> bytes) noexcept {
   if (bytes.empty() || !receiving()) return;
   // One client must not take the budget of all.
-  const std::size_t limit =
-      state_ == State::await_connect ? mqtt_first_packet_size_max + early_bytes_max
-                                     : server_.options().packet_size_max + late_bytes_max;
+  const std::size_t limit = state_ == State::await_connect
+                                ? mqtt_first_packet_size_max + early_bytes_max
+                                : server_.options().packet_size_max + late_bytes_max;
   const std::string_view text{reinterpret_cast<const char*>(bytes.data()), bytes.size()};
   if (carry_.size() + bytes.size() > limit || !carry_.append(text)) abort(MqttClose::memory);
 }

@@ -195,6 +195,7 @@ class MqttConnection final : public io::StreamHandler, public flow::Timer {
   void put_codes(mqtt::PacketType type, std::uint16_t packet_id, std::string_view codes) noexcept;
 
   // connection_deliver.cpp
+  [[nodiscard]] bool choose_alias(mqtt::Publish& publish, std::uint16_t& alias) const noexcept;
   [[nodiscard]] bool resend(Outbox& outbox) noexcept;
   [[nodiscard]] bool send_next(Outbox& outbox) noexcept;
   void handle_puback(const mqtt::Frame& frame) noexcept;
@@ -215,13 +216,13 @@ class MqttConnection final : public io::StreamHandler, public flow::Timer {
   MqttClose close_reason_ = MqttClose::client;
   std::uint8_t stops_ = 0;
   bool sending_now_ = false;
-  bool ended_ = false;            // The peer has sent its last byte; some are still held.
-  bool will_wanted_ = true;       // No orderly DISCONNECT has revoked it.
+  bool ended_ = false;       // The peer has sent its last byte; some are still held.
+  bool will_wanted_ = true;  // No orderly DISCONNECT has revoked it.
   bool session_present_ = false;
-  bool reasons_wanted_ = true;    // Request Problem Information.
-  bool quota_taken_ = false;      // For the publish at hand, before it had to wait.
-  bool event_taken_ = false;      // The event of the publish at hand is in; its message is to follow.
-  bool busy_ = false;             // Traffic since the last trim().
+  bool reasons_wanted_ = true;  // Request Problem Information.
+  bool quota_taken_ = false;    // For the publish at hand, before it had to wait.
+  bool event_taken_ = false;    // The event of the publish at hand is in; its message is to follow.
+  bool busy_ = false;           // Traffic since the last trim().
   // In the server's lists; they outlast the connection, so recycle() leaves them alone.
   bool dirty_ = false;
   bool held_ = false;

@@ -5,6 +5,7 @@
 #include <array>
 #include <cassert>
 #include <cstring>
+#include <utility>
 
 #include "flow/hub.hpp"
 #include "protocol/mqtt/bytes.hpp"
@@ -211,9 +212,8 @@ void MqttConnection::take_wishes(const mqtt::Connect& connect) noexcept {
   client_receive_maximum_ =
       static_cast<std::uint16_t>(wishes.number(PropertyId::receive_maximum, UINT16_MAX));
   reasons_wanted_ = wishes.number(PropertyId::request_problem_information, 1) != 0;
-  const auto aliases_max = static_cast<std::uint16_t>(
-      std::min<std::uint32_t>(wishes.number(PropertyId::topic_alias_maximum, 0),
-                              server_.options().topic_alias_max));
+  const auto aliases_max = static_cast<std::uint16_t>(std::min<std::uint32_t>(
+      wishes.number(PropertyId::topic_alias_maximum, 0), server_.options().topic_alias_max));
   if (aliases_max > 0) {
     aliases_out_ = std::make_unique<OutboundAliases>(server_.budget(), aliases_max);
   }
@@ -234,7 +234,6 @@ void MqttConnection::finish_connect(const mqtt::Connect& connect) noexcept {
   } else {
     server_.loop().disarm(*this);
   }
-  carry_.release();
   server_.sessions().keeper().session(*session_);
   server_.router().presence(*session_, true);
   pump();
@@ -278,20 +277,21 @@ void MqttConnection::send_connack(const mqtt::Connect& connect) noexcept {
 
 bool MqttConnection::keep_will(const mqtt::Will& will) noexcept {
   const std::string_view block = will.properties.block();
-  const std::size_t size = 4 + block.size() + 2 + will.topic.size() + will.payload.size();
-  auto kept = std::make_unique<Will>(server_.budget());
-  const std::span<char> out = kept->bytes.tail(size);
-  if (out.empty()) {
+  const std::size_t size = mqtt::varint_size(static_cast<std::uint32_t>(block.size())) +
+                           block.size() + 2 + will.topic.size() + will.payload.size();
+  SharedBytes& budget = server_.shared().kept;
+  if (!budget.charge(size)) {
     abort(MqttClose::memory);
     return false;
   }
-  mqtt::Writer writer(out);
+  std::string bytes(size, '\0');
+  mqtt::Writer writer{std::span<char>(bytes)};
   writer.varint(static_cast<std::uint32_t>(block.size()));
   writer.raw(block);
   writer.sized(will.topic);
   writer.raw(will.payload);
-  assert(!writer.overflowed());
-  kept->bytes.commit(writer.size());
+  assert(writer.size() == size);
+  auto kept = std::make_unique<Will>(std::move(bytes), budget);
   kept->qos = will.qos;
   kept->retain = will.retain;
   kept->delay_s = will.properties.number(PropertyId::will_delay_interval, 0);

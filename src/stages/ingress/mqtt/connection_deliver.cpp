@@ -4,7 +4,7 @@
 #include <array>
 #include <cassert>
 
-#include "protocol/mqtt/bytes.hpp"
+#include "protocol/mqtt/forward.hpp"
 #include "stages/ingress/mqtt/connection.hpp"
 #include "stages/ingress/mqtt/server.hpp"
 
@@ -12,42 +12,7 @@ namespace tocsin::ingress {
 namespace {
 
 using mqtt::PacketType;
-using mqtt::PropertyId;
 using mqtt::ReasonCode;
-
-constexpr std::size_t alias_size = 3;
-
-// The properties of a PUBLISH to a 5.0 client: our alias, what is left of its expiry, what the
-// publisher sent, and the identifiers of the subscriptions.
-struct PublishProperties {
-  std::uint16_t alias = 0;
-  std::optional<std::uint32_t> expiry_s;
-  std::string_view forwarded;
-  std::span<const std::uint32_t> identifiers;
-
-  [[nodiscard]] std::uint32_t size() const noexcept {
-    std::size_t size = forwarded.size() + (alias != 0 ? alias_size : 0) +
-                       (expiry_s ? message_expiry_size : 0);
-    for (const std::uint32_t id : identifiers) size += 1 + mqtt::varint_size(id);
-    return static_cast<std::uint32_t>(size);
-  }
-  void write(mqtt::Writer& writer) const noexcept {
-    writer.varint(size());
-    if (alias != 0) {
-      writer.u8(static_cast<std::uint8_t>(PropertyId::topic_alias));
-      writer.u16(alias);
-    }
-    if (expiry_s) {
-      writer.u8(static_cast<std::uint8_t>(PropertyId::message_expiry_interval));
-      writer.u32(*expiry_s);
-    }
-    writer.raw(forwarded);
-    for (const std::uint32_t id : identifiers) {
-      writer.u8(static_cast<std::uint8_t>(PropertyId::subscription_identifier));
-      writer.varint(id);
-    }
-  }
-};
 
 // Section 3.3.2.3.3: what it had, less the time that it waited here.
 std::uint32_t seconds_left(MonoTime expires, MonoTime now) noexcept {
@@ -63,54 +28,47 @@ MqttConnection::Written MqttConnection::write_publish(
   const MonoTime now = server_.loop().now();
   // One that was sent before goes on to its end.
   if (message.expires <= now && !dup) return Written::expired;
-  std::string_view topic = message.topic;
-  PublishProperties properties;
+  mqtt::Publish publish{.topic = message.topic,
+                        .payload = message.payload,
+                        .packet_id = packet_id,
+                        .qos = qos,
+                        .dup = dup,
+                        .retain = retain};
+  mqtt::ForwardProperties properties;
+  mqtt::ForwardExtras extras;
   bool new_alias = false;
   if (v5()) {
-    properties.forwarded = message.properties;
-    properties.identifiers = identifiers;
-    if (message_expiry(message.properties)) {
-      properties.forwarded.remove_prefix(message_expiry_size);
-      properties.expiry_s = seconds_left(message.expires, now);
-    }
-    if (aliases_out_) {
-      properties.alias = aliases_out_->find(topic);
-      if (properties.alias != 0) {
-        topic = {};
-      } else if (aliases_out_->wants(topic)) {
-        properties.alias = aliases_out_->next();
-        new_alias = true;
-      }
-    }
+    if (const auto read = mqtt::ForwardProperties::read(message.properties)) properties = *read;
+    if (properties.expiry_s()) extras.expiry_s = seconds_left(message.expires, now);
+    extras.subscription_ids = identifiers;
+    new_alias = choose_alias(publish, extras.topic_alias);
   }
-  std::size_t remaining = 2 + topic.size() + (qos > 0 ? 2 : 0) + message.payload.size();
-  if (v5()) {
-    const std::uint32_t size = properties.size();
-    remaining += mqtt::varint_size(size) + size;
-  }
-  if (remaining > mqtt::remaining_length_max) return Written::too_large;
-  const std::size_t size =
-      1 + mqtt::varint_size(static_cast<std::uint32_t>(remaining)) + remaining;
-  if (size > client_packet_size_max_) return Written::too_large;
+  const std::size_t size = mqtt::forward_size(publish, properties, extras, version_);
+  if (size == 0 || size > client_packet_size_max_) return Written::too_large;
   if (output_size() > 0 && output_size() + size > server_.options().output_bytes_max) {
     return Written::no_room;
   }
   const std::span<char> out = pending_.tail(size);
   if (out.empty()) return Written::no_room;
-  mqtt::Writer writer(out);
-  writer.u8(static_cast<std::uint8_t>(static_cast<unsigned>(PacketType::publish) << 4U |
-                                      (dup ? 8U : 0U) | static_cast<unsigned>(qos) << 1U |
-                                      (retain ? 1U : 0U)));
-  writer.varint(static_cast<std::uint32_t>(remaining));
-  writer.sized(topic);
-  if (qos > 0) writer.u16(packet_id);
-  if (v5()) properties.write(writer);
-  writer.raw(message.payload);
-  assert(writer.size() == size);
+  mqtt::write_forward(out, publish, properties, extras, version_);
   if (new_alias) aliases_out_->add(message.topic);
   server_.stats().delivered.add();
   committed(size);
   return Written::yes;
+}
+
+// An alias that the topic has takes its place. True: it is to get the one chosen, once the packet
+// that says so is written.
+bool MqttConnection::choose_alias(mqtt::Publish& publish, std::uint16_t& alias) const noexcept {
+  if (!aliases_out_) return false;
+  alias = aliases_out_->find(publish.topic);
+  if (alias != 0) {
+    publish.topic = {};
+    return false;
+  }
+  if (!aliases_out_->wants(publish.topic)) return false;
+  alias = aliases_out_->next();
+  return true;
 }
 
 void MqttConnection::pump() noexcept {
@@ -129,14 +87,17 @@ void MqttConnection::pump() noexcept {
 bool MqttConnection::resend(Outbox& outbox) noexcept {
   Outgoing& outgoing = outbox.inflight[outbox.resent];
   if (outgoing.state == Outgoing::State::released) {
-    if (output_size() > server_.options().output_bytes_max) return false;
+    // Asked first: without memory a delivery waits, it does not end the connection.
+    constexpr std::size_t pubrel_size = 8;
+    if (output_size() > server_.options().output_bytes_max || pending_.tail(pubrel_size).empty()) {
+      return false;
+    }
     ++outbox.resent;
     put_ack(PacketType::pubrel, outgoing.packet_id, ReasonCode::success);
     return can_send();
   }
-  const Written written =
-      write_publish(outgoing.message->view(), outgoing.packet_id, outgoing.qos, outgoing.retain,
-                    outgoing.dup, outgoing.identifiers);
+  const Written written = write_publish(outgoing.message->view(), outgoing.packet_id, outgoing.qos,
+                                        outgoing.retain, outgoing.dup, outgoing.identifiers);
   if (written == Written::no_room) return false;
   if (written == Written::yes) {
     ++outbox.resent;

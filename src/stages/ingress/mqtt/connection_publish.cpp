@@ -144,9 +144,9 @@ bool MqttConnection::submit(const mqtt::Publish& publish) noexcept {
                         .token = {}};
   if (session_->no_local_count > 0) submission.publisher = client_id_;
   if (publish.qos > 0) {
-    submission.token = {&server_, slot_, generation_,
-                        publish.qos == 1 ? publish.packet_id
-                                         : qos_2_detail(session_->uid, publish.packet_id)};
+    submission.token = {
+        &server_, slot_, generation_,
+        publish.qos == 1 ? publish.packet_id : qos_2_detail(session_->uid, publish.packet_id)};
     // Counted before: the intake may acknowledge from within the call.
     ++inflight_;
   }

@@ -44,8 +44,8 @@ void MqttConnection::handle_subscribe(const mqtt::Frame& frame) noexcept {
     const ReasonCode code = grant(filter, identifier, fresh);
     const bool refused = code >= ReasonCode::unspecified_error;
     // Section 3.8.3.1: always, only for a new subscription, never.
-    send_retained[count] = !refused && (filter.retain_handling == 0 ||
-                                        (filter.retain_handling == 1 && fresh));
+    send_retained[count] =
+        !refused && (filter.retain_handling == 0 || (filter.retain_handling == 1 && fresh));
     codes[count++] = static_cast<char>(refused && !v5() ? mqtt::suback_failure
                                                         : static_cast<std::uint8_t>(code));
   });

@@ -49,8 +49,8 @@ class SessionDirectory {
 struct BrokerShared {
   explicit BrokerShared(std::size_t kept_bytes_max) : kept(kept_bytes_max) {}
   SessionDirectory directory;
-  SharedBytes kept;                   ///< Messages that sessions hold.
-  std::vector<MqttServer*> servers;   ///< Filled before the threads run.
+  SharedBytes kept;                  ///< Messages that sessions hold.
+  std::vector<MqttServer*> servers;  ///< Filled before the threads run.
   std::atomic<std::uint64_t> last_uid{0};
 };
 

@@ -38,9 +38,8 @@ class FakeAuthenticator final : public flow::Authenticator {
                                                  std::uint64_t ticket,
                                                  const ReplyTo& reply_to) override {
     if (credentials.username == "now") {
-      return std::make_unique<flow::AuthAnswer>(
-          flow::AuthAnswer{ticket, flow::AuthResult::accepted,
-                           std::make_shared<const FakeIdentity>("now")});
+      return std::make_unique<flow::AuthAnswer>(flow::AuthAnswer{
+          ticket, flow::AuthResult::accepted, std::make_shared<const FakeIdentity>("now")});
     }
     asked.push_back({ticket, reply_to, std::string(credentials.username),
                      std::string(credentials.password), std::string(credentials.certificate_name)});
@@ -96,7 +95,8 @@ TEST_F(MqttServerTest, AuthenticationIsAwaited) {
   FakeAuthenticator authenticator;
   server_->set_authenticator(&authenticator);
   const std::uint32_t client = *io_.accept();
-  io_.arrive(client, connect_as(Version::v5, "a", "ann") + publish_packet(Version::v5, "out/1", "x"));
+  io_.arrive(client,
+             connect_as(Version::v5, "a", "ann") + publish_packet(Version::v5, "out/1", "x"));
   turn();
   EXPECT_EQ(take(client), "");
   EXPECT_FALSE(peer(client).receiving);

@@ -5,52 +5,9 @@
 namespace tocsin::ingress {
 namespace {
 
-using mqtt::PropertyId;
-
 constexpr std::uint8_t message_version = 1;
 constexpr std::uint8_t flag_retain = 1;
 constexpr std::uint8_t flag_expires = 2;
-
-// One property of a checked block; `whole` is its encoding.
-struct Property {
-  PropertyId id{};
-  std::string_view whole;
-};
-
-// Of those that PUBLISH and a will may carry (section 2.2.2.2).
-Property next_property(mqtt::Reader& reader) noexcept {
-  const std::string_view before = reader.rest();
-  Property property;
-  property.id = static_cast<PropertyId>(reader.u8());
-  switch (property.id) {
-    case PropertyId::payload_format_indicator:
-      reader.u8();
-      break;
-    case PropertyId::topic_alias:
-      reader.u16();
-      break;
-    case PropertyId::message_expiry_interval:
-    case PropertyId::will_delay_interval:
-      reader.u32();
-      break;
-    case PropertyId::subscription_identifier:
-      reader.varint();
-      break;
-    case PropertyId::user_property:
-      reader.sized();
-      [[fallthrough]];
-    default:
-      reader.sized();
-      break;
-  }
-  property.whole = before.substr(0, before.size() - reader.rest().size());
-  return property;
-}
-
-bool left_out(PropertyId id) noexcept {
-  return id == PropertyId::topic_alias || id == PropertyId::subscription_identifier ||
-         id == PropertyId::will_delay_interval;
-}
 
 }  // namespace
 
@@ -84,37 +41,6 @@ RoutedMessage KeptMessage::view() const noexcept {
   message.expires = expires_;
   message.sequence = sequence_;
   return message;
-}
-
-bool forwards_as_is(const mqtt::Properties& properties) noexcept {
-  return !properties.has(PropertyId::topic_alias) &&
-         !properties.has(PropertyId::subscription_identifier) &&
-         !properties.has(PropertyId::will_delay_interval) &&
-         (!properties.has(PropertyId::message_expiry_interval) ||
-          message_expiry(properties.block()).has_value());
-}
-
-void forward_properties(const mqtt::Properties& properties, std::string& out) {
-  if (forwards_as_is(properties)) {
-    out.append(properties.block());
-    return;
-  }
-  for (const bool expiry_round : {true, false}) {
-    mqtt::Reader reader(properties.block());
-    while (!reader.at_end() && !reader.bad()) {
-      const Property property = next_property(reader);
-      const bool expiry = property.id == PropertyId::message_expiry_interval;
-      if (expiry == expiry_round && !left_out(property.id)) out.append(property.whole);
-    }
-  }
-}
-
-std::optional<std::uint32_t> message_expiry(std::string_view properties) noexcept {
-  mqtt::Reader reader(properties);
-  if (static_cast<PropertyId>(reader.u8()) != PropertyId::message_expiry_interval) return {};
-  const std::uint32_t seconds = reader.u32();
-  if (reader.bad()) return {};
-  return seconds;
 }
 
 // [version][qos][flags][sequence, 8][expiry, wall µs, 8][topic, sized][properties size, 4]

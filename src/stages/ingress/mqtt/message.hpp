@@ -13,7 +13,6 @@
 #include <tocsin/time.hpp>
 
 #include "flow/settlement.hpp"
-#include "protocol/mqtt/properties.hpp"
 
 namespace tocsin::ingress {
 
@@ -38,7 +37,7 @@ class SharedBytes {
 struct RoutedMessage {
   std::string_view topic;
   std::string_view payload;
-  std::string_view properties;  ///< As forward_properties() made them.
+  std::string_view properties;  ///< A block of mqtt::forwardable_block().
   std::string_view publisher;
   std::uint8_t qos = 0;
   bool retain = false;
@@ -79,16 +78,6 @@ class KeptMessage {
   bool retain_;
 };
 using MessageRef = std::shared_ptr<const KeptMessage>;
-
-/// Appends what a server forwards of a PUBLISH's or will's properties (MQTT 5.0 section 3.3.2.3):
-/// all but topic alias, subscription identifier and will delay, in their order; the message expiry
-/// interval comes first, so that it is found and rewritten without a search.
-void forward_properties(const mqtt::Properties& properties, std::string& out);
-/// Whether forwarding is the block itself: nothing to leave out or move.
-[[nodiscard]] bool forwards_as_is(const mqtt::Properties& properties) noexcept;
-/// Seconds, of a block that forward_properties() made.
-[[nodiscard]] std::optional<std::uint32_t> message_expiry(std::string_view properties) noexcept;
-inline constexpr std::size_t message_expiry_size = 5;
 
 /// For the session store and the retained table; `wall_offset` is wall time minus monotonic time.
 [[nodiscard]] std::string encode_message(const RoutedMessage& message, Duration wall_offset);

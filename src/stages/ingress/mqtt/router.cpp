@@ -3,9 +3,8 @@
 #include <algorithm>
 #include <cassert>
 
-#include "flow/hub.hpp"
 #include "flow/route_info.hpp"
-#include "flow/sources.hpp"
+#include "protocol/mqtt/forward.hpp"
 #include "stages/ingress/mqtt/connection.hpp"
 #include "stages/ingress/mqtt/server.hpp"
 
@@ -20,6 +19,12 @@ constexpr std::uint64_t group_mark = 1;
 
 std::uint64_t trie_value(const Subscription& subscription) noexcept {
   return reinterpret_cast<std::uintptr_t>(&subscription);
+}
+
+std::optional<std::uint32_t> expiry_of(std::string_view properties) noexcept {
+  if (properties.empty()) return {};
+  const auto read = mqtt::ForwardProperties::read(properties);
+  return read ? read->expiry_s() : std::nullopt;
 }
 
 bool is_shared(std::string_view filter) noexcept { return filter.starts_with(share_prefix); }
@@ -186,8 +191,8 @@ void Router::route_record(const RecordView& record, flow::SettlementRange* range
   message.old = record.received() < started_;
   message.sequence = record.sequence();
   message.range = range;
-  if (const auto expiry = message_expiry(info.properties)) {
-    message.expires = record.received() + std::chrono::seconds(*expiry);
+  if (const auto expiry_s = expiry_of(info.properties)) {
+    message.expires = record.received() + std::chrono::seconds(*expiry_s);
     if (message.expires <= server_.loop().now()) {
       // Section 3.3.2.3.3: what has expired is not even begun; but it replaced what was retained.
       message.payload = {};
@@ -209,23 +214,22 @@ void Router::retain(const RoutedMessage& message) noexcept {
     if (!store->put_retained(message.topic, {}, message.range)) server_.stats().store_refused.add();
     return;
   }
-  const std::int64_t expires_at = message.expires == MonoTime::max()
-                                      ? flow::RetainedTable::never
-                                      : to_us(message.expires);
+  const std::int64_t expires_at =
+      message.expires == MonoTime::max() ? flow::RetainedTable::never : to_us(message.expires);
   if (!retained_.put(message.topic, encode_message(message, Duration::zero()), expires_at)) return;
   if (store == nullptr) return;
   if (message.range != nullptr) message.range->retain();
   const std::string bytes = encode_message(message, server_.wall_offset());
-  if (!store->put_retained(message.topic, bytes, message.range)) server_.stats().store_refused.add();
+  if (!store->put_retained(message.topic, bytes, message.range))
+    server_.stats().store_refused.add();
 }
 
 void Router::restore_retained(std::string_view topic, std::string_view bytes) {
   const auto message = decode_message(bytes, server_.wall_offset());
   if (!message || message->payload.empty()) return;
   const bool expires = message->expires != MonoTime::max();
-  static_cast<void>(
-      retained_.put(topic, encode_message(*message, Duration::zero()),
-                    expires ? to_us(message->expires) : flow::RetainedTable::never));
+  static_cast<void>(retained_.put(topic, encode_message(*message, Duration::zero()),
+                                  expires ? to_us(message->expires) : flow::RetainedTable::never));
 }
 
 void Router::add_match(const Subscription& subscription, const RoutedMessage& message) {

@@ -29,18 +29,19 @@ MqttDrop drop_reason(Written written) noexcept {
 
 void Router::deliver(Session& session, const RoutedMessage& message, MessageRef& kept,
                      const Delivery& delivery) noexcept {
-  MqttConnection* const connection =
-      session.connection != nullptr && session.connection->can_send() ? session.connection : nullptr;
+  MqttConnection* const connection = session.connection != nullptr && session.connection->can_send()
+                                         ? session.connection
+                                         : nullptr;
   if (delivery.qos == 0) {
     if (connection == nullptr) return server_.stats().drop(MqttDrop::offline);
-    const Written written = connection->write_publish(message, 0, 0, delivery.retain, false,
-                                                      delivery.identifiers);
+    const Written written =
+        connection->write_publish(message, 0, 0, delivery.retain, false, delivery.identifiers);
     if (written != Written::yes) server_.stats().drop(drop_reason(written));
     return;
   }
   Outbox& outbox = session.make_outbox();
-  if (message.old && std::binary_search(outbox.restored.begin(), outbox.restored.end(),
-                                        message.sequence)) {
+  if (message.old &&
+      std::binary_search(outbox.restored.begin(), outbox.restored.end(), message.sequence)) {
     return;
   }
   // Nothing is kept for a session that ends with its connection, if it can be sent at once.

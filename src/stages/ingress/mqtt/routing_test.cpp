@@ -86,9 +86,9 @@ TEST_F(MqttServerTest, ForwardsProperties) {
   ASSERT_EQ(intake_.events.size(), 1U);
   const std::string forwarded = intake_.events[0].properties;
   mqtt::PropertyBuilder<128> wanted;
-  wanted.add_u32(PropertyId::message_expiry_interval, 10);
   wanted.add_user("b", "1");
   wanted.add_text(PropertyId::response_topic, "r");
+  wanted.add_u32(PropertyId::message_expiry_interval, 10);
   wanted.add_user("a", "2");
   EXPECT_EQ(forwarded, wanted.view().block());
   io_.arrive(subscriber, "\xe0\x00"s);
@@ -101,10 +101,10 @@ TEST_F(MqttServerTest, ForwardsProperties) {
   const auto [again, resumed] = join_session(Version::v5, "subscriber");
   EXPECT_TRUE(resumed);
   mqtt::PropertyBuilder<128> left;
-  left.add_u32(PropertyId::message_expiry_interval, 7);
   left.add_user("b", "1");
   left.add_text(PropertyId::response_topic, "r");
   left.add_user("a", "2");
+  left.add_u32(PropertyId::message_expiry_interval, 7);
   EXPECT_EQ(take(again), publish_packet(Version::v5, "t", "x", 1, left.view()) +
                              publish_packet(Version::v5, "u", "x", 2, left.view()));
   io_.arrive(again, "\xe0\x00"s);

@@ -202,9 +202,8 @@ void MqttServer::on_message(const flow::Message& message) noexcept {
     case message_authenticated: {
       const std::unique_ptr<flow::AuthAnswer> answer(
           static_cast<flow::AuthAnswer*>(message.object));
-      MqttConnection* const connection =
-          find(static_cast<std::uint32_t>(answer->ticket >> 32U),
-               static_cast<std::uint32_t>(answer->ticket));
+      MqttConnection* const connection = find(static_cast<std::uint32_t>(answer->ticket >> 32U),
+                                              static_cast<std::uint32_t>(answer->ticket));
       if (connection != nullptr) connection->on_authenticated(*answer);
       return;
     }
@@ -243,7 +242,7 @@ bool MqttServer::reserved_topic(std::string_view topic) noexcept {
 }
 
 bool MqttServer::publish_will(Will& will) noexcept {
-  mqtt::Reader reader(will.bytes.view());
+  mqtt::Reader reader(will.bytes());
   const auto properties = mqtt::Properties::read(reader, mqtt::PropertyPlace::will);
   assert(properties.has_value());
   const std::string_view topic = reader.sized();

@@ -37,8 +37,9 @@ class MqttConnection;
   return session << 17U | std::uint64_t{1} << 16U | packet_id;
 }
 
-/// One per reactor, on its thread; only what says so is for any thread. Registers itself as ticker and ready listener. Destroy it when closed() holds,
-/// or after its Io can deliver no more completions.
+/// One per reactor, on its thread; only what says so is for any thread. Registers itself as ticker
+/// and ready listener. Destroy it when closed() holds, or after its Io can deliver no more
+/// completions.
 class MqttServer final : public io::AcceptHandler,
                          public flow::AckSink,
                          public flow::Intake::ReadyListener,

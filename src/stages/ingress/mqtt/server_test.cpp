@@ -269,7 +269,7 @@ TEST_F(MqttServerTest, Envelopes) {
   for (const auto& p : {plain.view(), binary.view(), structured.view()}) {
     io_.arrive(client, publish_packet(Version::v5, "t", "{}", 0, p));
   }
-  ASSERT_EQ(intake_.events.size(), 3U);
+  ASSERT_EQ(intake_.events.size(), 4U);
   EXPECT_EQ(intake_.events[0].envelope, flow::Envelope::device);
   EXPECT_EQ(intake_.events[0].attributes, "site=north;");
   EXPECT_EQ(intake_.events[0].traceparent, "00-ab");
@@ -277,6 +277,9 @@ TEST_F(MqttServerTest, Envelopes) {
   EXPECT_EQ(intake_.events[1].attributes, "specversion=1;id=1;source=1;type=1;");
   EXPECT_EQ(intake_.events[1].content_type, "application/json");
   EXPECT_EQ(intake_.events[2].envelope, flow::Envelope::cloudevents);
+  EXPECT_EQ(intake_.events[2].properties, "") << "the event alone is not routed";
+  EXPECT_EQ(intake_.events[3].envelope, flow::Envelope::message) << "what was sent is";
+  EXPECT_EQ(intake_.events[3].payload, "{}");
 }
 
 // Goal: the later connection with an identifier wins, in one server and across two.

@@ -1,5 +1,9 @@
 #include "stages/ingress/mqtt/session.hpp"
 
+#include <utility>
+
+#include <tocsin/limits.hpp>
+
 #include "stages/ingress/mqtt/sessions.hpp"
 
 namespace tocsin::ingress {
@@ -20,8 +24,8 @@ SubscriptionOptions options_of(std::uint8_t byte, std::uint32_t identifier) noex
 
 std::uint16_t Outbox::take_packet_id() noexcept {
   do {
-    last_packet_id =
-        last_packet_id == UINT16_MAX ? std::uint16_t{1} : static_cast<std::uint16_t>(last_packet_id + 1);
+    last_packet_id = last_packet_id == UINT16_MAX ? std::uint16_t{1}
+                                                  : static_cast<std::uint16_t>(last_packet_id + 1);
   } while (find(last_packet_id) != nullptr);
   return last_packet_id;
 }
@@ -36,6 +40,11 @@ void Outbox::erase(Outgoing& outgoing) noexcept {
   const auto at = &outgoing - inflight.data();
   if (static_cast<std::size_t>(at) < resent) --resent;
   inflight.erase(inflight.begin() + at);
+}
+
+Will::Will(std::string bytes, SharedBytes& budget)
+    : budget_(budget), size_(bytes.size()), padded_(std::move(bytes)) {
+  padded_.resize(size_ + json_padding);
 }
 
 Incoming* Session::incoming_of(std::uint16_t packet_id) noexcept {

@@ -12,7 +12,6 @@
 #include <string_view>
 #include <vector>
 
-#include "base/byte_buffer.hpp"
 #include "flow/loop.hpp"
 #include "stages/ingress/mqtt/message.hpp"
 
@@ -93,13 +92,29 @@ struct Incoming {
   bool stored = false;  ///< Its commit is done: PUBREC was or may be sent.
 };
 
-struct Will {
-  explicit Will(ByteBudget& budget) : bytes(&budget) {}
-  ByteBuffer bytes;  ///< Properties with their length, topic with its length, payload.
+/// Moves with its session between reactors.
+class Will {
+ public:
+  /// The caller has charged `bytes` to the budget; gives them back at its end. json_padding bytes
+  /// are added behind them.
+  Will(std::string bytes, SharedBytes& budget);
+  Will(const Will&) = delete;
+  Will& operator=(const Will&) = delete;
+  ~Will() { budget_.refund(size_); }
+
+  /// Properties with their length, topic with its length, payload.
+  [[nodiscard]] std::string_view bytes() const noexcept {
+    return std::string_view(padded_).substr(0, size_);
+  }
   std::uint8_t qos = 0;
   bool retain = false;
   std::uint32_t delay_s = 0;
   std::string client_id;  ///< The publisher, for "no local".
+
+ private:
+  SharedBytes& budget_;
+  std::size_t size_;
+  std::string padded_;
 };
 
 class Session final : public flow::Timer {
@@ -112,8 +127,8 @@ class Session final : public flow::Timer {
   [[nodiscard]] Incoming* incoming_of(std::uint16_t packet_id) noexcept;
   void forget_incoming(std::uint16_t packet_id) noexcept;
   [[nodiscard]] std::size_t uncommitted() const noexcept {
-    return static_cast<std::size_t>(
-        std::count_if(incoming.begin(), incoming.end(), [](const Incoming& i) { return !i.stored; }));
+    return static_cast<std::size_t>(std::count_if(incoming.begin(), incoming.end(),
+                                                  [](const Incoming& i) { return !i.stored; }));
   }
   [[nodiscard]] Subscription* subscription(std::string_view filter) noexcept;
   [[nodiscard]] Outbox& make_outbox() {
@@ -122,8 +137,8 @@ class Session final : public flow::Timer {
   }
   void on_timer(MonoTime now) noexcept override;
 
-  const std::uint64_t uid;   ///< Its own, in this process.
-  std::uint64_t claim = 0;   ///< Of the CONNECT that got it last; see SessionDirectory.
+  const std::uint64_t uid;  ///< Its own, in this process.
+  std::uint64_t claim = 0;  ///< Of the CONNECT that got it last; see SessionDirectory.
   Sessions* owner = nullptr;
   MqttConnection* connection = nullptr;  ///< Null while offline.
   const std::string client_id;

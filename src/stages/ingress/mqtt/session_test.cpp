@@ -33,8 +33,8 @@ TEST_F(MqttServerTest, IncomingQos2) {
     EXPECT_EQ(take(client), ack_packet(PacketType::pubcomp, 7));
     io_.arrive(client, ack_packet(PacketType::pubrel, 7));
     turn();
-    EXPECT_EQ(take(client),
-              version == Version::v5 ? "\x70\x03\x00\x07\x92"s : ack_packet(PacketType::pubcomp, 7));
+    EXPECT_EQ(take(client), version == Version::v5 ? "\x70\x03\x00\x07\x92"s
+                                                   : ack_packet(PacketType::pubcomp, 7));
     io_.arrive(client, publish);
     EXPECT_EQ(intake_.events.size(), 2U) << "the identifier is free again";
     intake_.ack_all();
@@ -109,11 +109,9 @@ TEST_F(MqttServerTest, SessionOutlivesConnection) {
     peer(client).handler->on_end(ECONNRESET);
     turn();
     std::tie(client, present) = join_session(version, "dev");
-    EXPECT_EQ(take(client), packet_of(version, {.topic = "t",
-                                                .payload = "1",
-                                                .packet_id = 1,
-                                                .qos = 1,
-                                                .dup = true}));
+    EXPECT_EQ(
+        take(client),
+        packet_of(version, {.topic = "t", .payload = "1", .packet_id = 1, .qos = 1, .dup = true}));
     io_.arrive(client, ack_packet(PacketType::puback, 1));
     turn();
     std::tie(client, present) = join_session(version, "dev");
@@ -154,11 +152,8 @@ TEST_F(MqttServerTest, OutgoingQos2AcrossConnections) {
   std::tie(client, present) = join_session(Version::v5, "dev");
   EXPECT_EQ(take(client),
             ack_packet(PacketType::pubrel, 1) +
-                packet_of(Version::v5, {.topic = "b",
-                                        .payload = "2",
-                                        .packet_id = 2,
-                                        .qos = 2,
-                                        .dup = true}));
+                packet_of(Version::v5,
+                          {.topic = "b", .payload = "2", .packet_id = 2, .qos = 2, .dup = true}));
   io_.arrive(client, ack_packet(PacketType::pubcomp, 1));
   io_.arrive(client, "\x50\x03\x00\x02\x97"s);
   turn();
@@ -207,8 +202,8 @@ TEST_F(MqttServerTest, ReconnectStorm) {
   EXPECT_EQ(other_io.streams.back()->sent.substr(0, 4), "\x20\x02\x01\x00"s);
   other->router().route({.topic = "t", .payload = "x", .qos = 1});
   turn_other();
-  EXPECT_TRUE(other_io.streams.back()->sent.ends_with(
-      publish_packet(Version::v3_1_1, "t", "x", 1)));
+  EXPECT_TRUE(
+      other_io.streams.back()->sent.ends_with(publish_packet(Version::v3_1_1, "t", "x", 1)));
   EXPECT_FALSE(server_->has_subscribers());
   other->close_now();
   turn_other();

@@ -3,6 +3,7 @@
 #include <cassert>
 #include <utility>
 
+#include "base/hash.hpp"
 #include "stages/ingress/mqtt/connection.hpp"
 #include "stages/ingress/mqtt/server.hpp"
 
@@ -32,8 +33,9 @@ std::optional<Sessions::Acquired> Sessions::acquire(Request request) {
   const Owner us{&server_, claim};
   if (previous->server != &server_) {
     awaiting_.emplace(claim, Awaited{std::move(request), {}});
-    send(*previous->server, std::make_unique<Transfer>(Transfer{
-                                .answer = false, .claim = previous->claim, .requester = us, .session = nullptr}));
+    send(*previous->server,
+         std::make_unique<Transfer>(Transfer{
+             .answer = false, .claim = previous->claim, .requester = us, .session = nullptr}));
     return std::nullopt;
   }
   const auto awaited = awaiting_.find(previous->claim);
@@ -130,8 +132,9 @@ void Sessions::surrender(std::uint64_t claim, const Owner& requester) noexcept {
   }
   Session* const session = take_local(claim);
   if (session == nullptr) {
-    send(*requester.server, std::make_unique<Transfer>(Transfer{
-                                .answer = true, .claim = requester.claim, .requester = {}, .session = nullptr}));
+    send(*requester.server,
+         std::make_unique<Transfer>(Transfer{
+             .answer = true, .claim = requester.claim, .requester = {}, .session = nullptr}));
   } else if (session->uncommitted() > 0) {
     // What becomes of a QoS 2 publish is told to this reactor.
     surrendering_.insert_or_assign(session->uid, requester);
@@ -142,9 +145,10 @@ void Sessions::surrender(std::uint64_t claim, const Owner& requester) noexcept {
 
 void Sessions::hand_over(Session& session, const Owner& requester) noexcept {
   server_.router().pause(session);
-  send(*requester.server,
-       std::make_unique<Transfer>(Transfer{
-           .answer = true, .claim = requester.claim, .requester = {}, .session = release(session)}));
+  send(
+      *requester.server,
+      std::make_unique<Transfer>(Transfer{
+          .answer = true, .claim = requester.claim, .requester = {}, .session = release(session)}));
 }
 
 void Sessions::receive(std::uint64_t claim, std::unique_ptr<Session> session) noexcept {
@@ -152,7 +156,8 @@ void Sessions::receive(std::uint64_t claim, std::unique_ptr<Session> session) no
   assert(!node.empty());
   const Awaited awaited = std::move(node.mapped());
   if (awaited.forward) {
-    if (awaited.forward->server == &server_) return receive(awaited.forward->claim, std::move(session));
+    if (awaited.forward->server == &server_)
+      return receive(awaited.forward->claim, std::move(session));
     send(*awaited.forward->server,
          std::make_unique<Transfer>(Transfer{.answer = true,
                                              .claim = awaited.forward->claim,
@@ -266,7 +271,8 @@ void Sessions::publish_will(Session& session) noexcept {
 void Sessions::publish_waiting_wills() noexcept {
   std::size_t done = 0;
   while (done < waiting_wills_.size() && server_.publish_will(*waiting_wills_[done])) ++done;
-  waiting_wills_.erase(waiting_wills_.begin(), waiting_wills_.begin() + static_cast<std::ptrdiff_t>(done));
+  waiting_wills_.erase(waiting_wills_.begin(),
+                       waiting_wills_.begin() + static_cast<std::ptrdiff_t>(done));
 }
 
 void Sessions::drop_wills() noexcept {
@@ -281,10 +287,10 @@ void Sessions::drop_wills() noexcept {
 void Sessions::restore(flow::StoredSession&& stored) {
   const auto [claim, previous] = shared_.directory.claim(stored.client_id, server_);
   assert(!previous);
-  Session& session = *adopt(
-      std::make_unique<Session>(shared_.last_uid.fetch_add(1, std::memory_order_relaxed) + 1,
-                                stored.client_id),
-      claim);
+  Session& session =
+      *adopt(std::make_unique<Session>(shared_.last_uid.fetch_add(1, std::memory_order_relaxed) + 1,
+                                       stored.client_id),
+             claim);
   session.restored = true;
   session.expiry_s = stored.expiry_s;
   keeper_.restore(session, stored);
@@ -298,6 +304,19 @@ void Sessions::restore(flow::StoredSession&& stored) {
   }
   server_.router().resume(session);
   arm(session);
+}
+
+Result<void, std::string> load_sessions(BrokerShared& shared, flow::SessionStore& store) {
+  const auto& servers = shared.servers;
+  return store.load(
+      [&](flow::StoredSession&& session) {
+        servers[hash64(session.client_id) % servers.size()]->sessions().restore(std::move(session));
+      },
+      [&](flow::StoredRetained&& retained) {
+        for (MqttServer* const server : servers) {
+          server->router().restore_retained(retained.topic, retained.bytes);
+        }
+      });
 }
 
 }  // namespace tocsin::ingress

@@ -9,6 +9,8 @@
 #include <unordered_map>
 #include <vector>
 
+#include <tocsin/result.hpp>
+
 #include "flow/loop.hpp"
 #include "flow/session_store.hpp"
 #include "stages/ingress/mqtt/directory.hpp"
@@ -98,9 +100,14 @@ class Sessions {
   SessionKeeper keeper_;
   std::unordered_map<std::uint64_t, std::unique_ptr<Session>> by_uid_;
   std::unordered_map<std::uint64_t, Session*> by_claim_;
-  std::unordered_map<std::uint64_t, Awaited> awaiting_;        // By our claim.
-  std::unordered_map<std::uint64_t, Owner> surrendering_;      // By uid: when commits are done.
+  std::unordered_map<std::uint64_t, Awaited> awaiting_;    // By our claim.
+  std::unordered_map<std::uint64_t, Owner> surrendering_;  // By uid: when commits are done.
   std::vector<std::unique_ptr<Will>> waiting_wills_;
 };
+
+/// Gives the servers what the store has kept: each session to one of them, the retained messages to
+/// all. Before the threads run; blocking.
+[[nodiscard]] Result<void, std::string> load_sessions(BrokerShared& shared,
+                                                      flow::SessionStore& store);
 
 }  // namespace tocsin::ingress

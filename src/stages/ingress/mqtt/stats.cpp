@@ -4,10 +4,10 @@ namespace tocsin::ingress {
 
 std::string_view to_string(MqttClose reason) noexcept {
   constexpr std::array<std::string_view, mqtt_close_count> names{
-      "client",           "end_of_stream",   "reset",           "malformed",  "protocol_error",
-      "packet_too_large", "connect_refused", "connect_timeout", "keep_alive", "taken_over",
-      "receive_maximum",  "not_authorized",  "not_stored",      "memory",     "connections",
-      "shutdown"};
+      "client",         "end_of_stream",    "reset",           "malformed",
+      "protocol_error", "packet_too_large", "connect_refused", "connect_timeout",
+      "keep_alive",     "taken_over",       "receive_maximum", "not_authorized",
+      "not_stored",     "memory",           "connections",     "shutdown"};
   return names[static_cast<std::size_t>(reason)];
 }
 
@@ -26,8 +26,8 @@ void MqttStats::describe(MetricSink& sink) const {
   sink.counter("tocsin_mqtt_pubacks_sent_total", "PUBACK packets sent.", {}, pubacks.get());
   sink.counter("tocsin_mqtt_wills_lost_total", "Will messages that could not become events.", {},
                wills_lost.get());
-  sink.counter("tocsin_mqtt_messages_delivered_total", "PUBLISH packets sent to subscribers.",
-               {}, delivered.get());
+  sink.counter("tocsin_mqtt_messages_delivered_total", "PUBLISH packets sent to subscribers.", {},
+               delivered.get());
   sink.counter("tocsin_mqtt_store_refused_total",
                "Changes of sessions and retained messages that the store had no room for.", {},
                store_refused.get());

@@ -26,7 +26,7 @@ enum class MqttClose : std::uint8_t {
   not_authorized,  ///< A publish that 3.1.1 cannot be refused otherwise.
   not_stored,      ///< The commit failed; only 3.1.1 clients must be told this way.
   memory,          ///< The reactor's buffer budget is exhausted.
-  connections,  ///< connections_max.
+  connections,     ///< connections_max.
   shutdown,
 };
 inline constexpr std::size_t mqtt_close_count = static_cast<std::size_t>(MqttClose::shutdown) + 1;

@@ -1,12 +1,13 @@
 #include "stages/ingress/mqtt/submission.hpp"
 
 #include <array>
+#include <string>
 #include <utility>
 
 #include <tocsin/limits.hpp>
 
 #include "base/ascii.hpp"
-#include "stages/ingress/mqtt/message.hpp"
+#include "protocol/mqtt/forward.hpp"
 
 namespace tocsin::ingress {
 namespace {
@@ -95,10 +96,9 @@ Result<flow::Accepted, flow::Rejection> submit_event(flow::Intake& intake, flow:
 Result<flow::Accepted, flow::Rejection> submit(flow::Intake& intake, const Submission& submission,
                                                bool route_unmatched, bool& event_taken) noexcept {
   const mqtt::Properties& properties = submission.properties;
-  std::string forwarded;
   flow::MqttMessage message{.qos = submission.qos,
                             .retain = submission.retain,
-                            .properties = properties.block(),
+                            .properties = {},
                             .publisher = submission.publisher};
   flow::RawEvent event;
   event.envelope = flow::Envelope::device;
@@ -112,10 +112,11 @@ Result<flow::Accepted, flow::Rejection> submit(flow::Intake& intake, const Submi
     if (empty) event.envelope = flow::Envelope::message;
     return intake.add(event, submission.token);
   }
-  if (!forwards_as_is(properties)) {
-    forward_properties(properties, forwarded);
-    message.properties = forwarded;
+  std::string scratch;
+  if (properties.has(PropertyId::topic_alias) || properties.has(PropertyId::will_delay_interval)) {
+    scratch.resize(properties.block().size());
   }
+  message.properties = mqtt::forwardable_block(properties, scratch);
   if (!empty) return submit_event(intake, event, submission, event_taken);
   event.envelope = flow::Envelope::message;
   return intake.add(event, submission.token);

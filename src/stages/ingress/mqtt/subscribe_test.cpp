@@ -19,7 +19,8 @@ TEST_F(MqttServerTest, SubscriptionsAreAnswered) {
     return static_cast<unsigned char>(take(client).back());
   };
   EXPECT_FALSE(server_->has_subscribers());
-  for (const char* filter : {"a/#/x", "a+/b", "$share/g", "$share//a", "$share/g+/a", "$share/g/"}) {
+  for (const char* filter :
+       {"a/#/x", "a+/b", "$share/g", "$share//a", "$share/g+/a", "$share/g/"}) {
     EXPECT_EQ(code(five, Version::v5, filter), 0x8F) << filter;
     EXPECT_EQ(code(three, Version::v3_1_1, filter), 0x80) << filter;
   }

@@ -1,38 +1,29 @@
 #pragma once
-// The files of one UringIo: handles, and writes that run in the ring.
+// The file writes of one UringIo, which run in the ring.
 
 #include <cstdint>
 #include <span>
 #include <vector>
 
-#include "base/unique_fd.hpp"
 #include "io/io.hpp"
+#include "io/posix/posix_io.hpp"
 #include "io/uring/op.hpp"
 
 namespace tocsin::io::uring {
 
 class Ring;
 
-class Files {
+class FileWrites {
  public:
-  explicit Files(Ring& ring) noexcept : ring_(ring) {}
+  FileWrites(Ring& ring, posix::FileTable& files) noexcept : ring_(ring), files_(files) {}
 
-  [[nodiscard]] FileId adopt(UniqueFd fd);
-  void close(FileId id);
-  [[nodiscard]] int descriptor(FileId id) const;
   /// Writes all of `bytes`, then syncs if `sync`. The sync's result counts only when it came after
   /// the last byte; a failed sync is reported, never repeated (see posix::sync_file).
   void write(FileId id, std::span<const std::byte> bytes, std::uint64_t offset, bool sync,
              FileHandler& handler);
   void complete(const Completion& completion);
-  void write_directly(FileId id);
 
  private:
-  struct File {
-    UniqueFd fd;
-    unsigned operations = 0;
-    bool direct = false;
-  };
   struct Write {
     FileHandler* handler = nullptr;
     std::span<const std::byte> rest;
@@ -49,7 +40,7 @@ class Files {
   void finish(std::uint32_t slot, Errno error);
 
   Ring& ring_;
-  std::vector<File> files_;
+  posix::FileTable& files_;
   std::vector<Write> writes_;
   std::vector<std::uint32_t> writes_free_;
 };

@@ -1,4 +1,4 @@
-#include "io/uring/files.hpp"
+#include "io/uring/file_writes.hpp"
 
 #include <liburing.h>
 
@@ -18,35 +18,9 @@ constexpr std::size_t write_size_max = std::size_t{1} << 30U;
 
 }  // namespace
 
-FileId Files::adopt(UniqueFd fd) {
-  const auto unused =
-      std::find_if(files_.begin(), files_.end(), [](const File& file) { return !file.fd.valid(); });
-  const auto slot = static_cast<std::uint32_t>(unused - files_.begin());
-  if (unused == files_.end()) files_.emplace_back();
-  files_[slot].fd = std::move(fd);
-  files_[slot].direct = false;
-  return FileId{slot};
-}
-
-void Files::close(FileId id) {
-  if (id.slot >= files_.size()) return;
-  assert(files_[id.slot].operations == 0);
-  files_[id.slot].fd.reset();
-}
-
-void Files::write_directly(FileId id) {
-  files_[id.slot].direct = posix::set_direct(descriptor(id), true);
-}
-
-int Files::descriptor(FileId id) const {
-  assert(id.slot < files_.size() && files_[id.slot].fd.valid());
-  return files_[id.slot].fd.get();
-}
-
-void Files::write(FileId id, std::span<const std::byte> bytes, std::uint64_t offset, bool sync,
-                  FileHandler& handler) {
-  assert(id.slot < files_.size() && files_[id.slot].fd.valid());
-  ++files_[id.slot].operations;
+void FileWrites::write(FileId id, std::span<const std::byte> bytes, std::uint64_t offset, bool sync,
+                       FileHandler& handler) {
+  files_.begin_operation(id);
   if (writes_free_.empty()) {
     writes_free_.push_back(static_cast<std::uint32_t>(writes_.size()));
     writes_.emplace_back();
@@ -62,9 +36,9 @@ void Files::write(FileId id, std::span<const std::byte> bytes, std::uint64_t off
   submit(slot);
 }
 
-void Files::submit(std::uint32_t slot) {
+void FileWrites::submit(std::uint32_t slot) {
   Write& write = writes_[slot];
-  const int fd = descriptor(write.file);
+  const int fd = files_.descriptor(write.file);
   const auto length = static_cast<unsigned>(std::min(write.rest.size(), write_size_max));
   ring_.reserve(2);
   io_uring_sqe* const sqe = ring_.next_sqe({OpKind::file_write, 0, slot});
@@ -78,7 +52,7 @@ void Files::submit(std::uint32_t slot) {
   write.completions_missing = 2;
 }
 
-void Files::complete(const Completion& completion) {
+void FileWrites::complete(const Completion& completion) {
   Write& write = writes_[completion.tag.slot];
   assert(write.completions_missing > 0);
   if (completion.tag.kind == OpKind::file_write) {
@@ -89,14 +63,10 @@ void Files::complete(const Completion& completion) {
   if (--write.completions_missing == 0) settle(completion.tag.slot);
 }
 
-void Files::settle(std::uint32_t slot) {
+void FileWrites::settle(std::uint32_t slot) {
   Write& write = writes_[slot];
   const bool interrupted = write.write_result == -EINTR || write.write_result == -EAGAIN;
-  File& file = files_[write.file.slot];
-  if (write.write_result == -EINVAL && file.direct) {
-    // Some file systems take the flag and refuse the write; a short write leaves an odd rest.
-    file.direct = false;
-    static_cast<void>(posix::set_direct(file.fd.get(), false));
+  if (write.write_result == -EINVAL && posix::clear_direct(files_.descriptor(write.file))) {
     submit(slot);
     return;
   }
@@ -125,10 +95,10 @@ void Files::settle(std::uint32_t slot) {
   finish(slot, write.sync_result < 0 ? -write.sync_result : 0);
 }
 
-void Files::finish(std::uint32_t slot, Errno error) {
+void FileWrites::finish(std::uint32_t slot, Errno error) {
   const Write& write = writes_[slot];
   FileHandler* const handler = write.handler;
-  --files_[write.file.slot].operations;
+  files_.end_operation(write.file);
   writes_free_.push_back(slot);
   handler->on_file_done(error);
 }
