@@ -31,6 +31,11 @@ constexpr std::size_t printer_bytes = 2 * mib;      // One buffer filling, one b
 constexpr std::size_t dead_letter_bytes = 2 * mib;  // The same, each reactor.
 constexpr std::size_t tls_bytes = 8 * 40 * 1024;    // One webhook channel's connections.
 
+/// Does not overflow where a size has 32 bits.
+constexpr std::size_t percent(std::size_t bytes, unsigned share) noexcept {
+  return static_cast<std::size_t>(std::uint64_t{bytes} * share / 100);
+}
+
 }  // namespace
 
 ThreadPlan plan_threads(std::uint32_t wanted, std::uint32_t processors) noexcept {
@@ -46,6 +51,11 @@ ThreadPlan plan_threads(std::uint32_t wanted, std::uint32_t processors) noexcept
           .journal_thread = true};
 }
 
+std::size_t addressable(std::int64_t bytes) noexcept {
+  constexpr std::uint64_t half = SIZE_MAX / 2;
+  return static_cast<std::size_t>(std::min(static_cast<std::uint64_t>(bytes), half));
+}
+
 std::optional<MemoryPlan> plan_memory(std::size_t memory_max, const ThreadPlan& threads) noexcept {
   MemoryPlan plan;
   plan.process_bytes = process_base + threads.threads() * thread_bytes;
@@ -54,7 +64,7 @@ std::optional<MemoryPlan> plan_memory(std::size_t memory_max, const ThreadPlan& 
   const std::size_t fixed = plan.process_bytes + plan.side_bytes + scanners;
   if (memory_max <= fixed) return std::nullopt;
   plan.body_size_max = std::max(
-      body_size_min, (memory_max - fixed) * 12 / 100 / validator_factor / threads.reactors);
+      body_size_min, percent(memory_max - fixed, 12) / validator_factor / threads.reactors);
   plan.body_size_max = std::min(plan.body_size_max, std::size_t{64} * mib);
   plan.parser_bytes = scanners + threads.reactors * validator_factor * plan.body_size_max;
   if (memory_max <= fixed - scanners + plan.parser_bytes) return std::nullopt;
@@ -73,14 +83,14 @@ std::optional<MemoryPlan> plan_memory(std::size_t memory_max, const ThreadPlan& 
 
   plan.batch_size = 256 * 1024;
   const std::size_t batch_cost = plan.batch_size + 4096 + batch_records_max * sizeof(AckToken);
-  plan.batch_count = pooled * 30 / 100 / batch_cost;
+  plan.batch_count = percent(pooled, 30) / batch_cost;
   plan.batch_bytes = plan.batch_count * batch_cost;
 
-  plan.notification_count = pooled * 18 / 100 / notification_size;
+  plan.notification_count = percent(pooled, 18) / notification_size;
   plan.notification_bytes = plan.notification_count * notification_size;
-  plan.body_bytes = pooled * 12 / 100;
-  plan.carry_bytes = pooled * 10 / 100 / threads.reactors;
-  plan.output_bytes = pooled * 10 / 100 / threads.reactors;
+  plan.body_bytes = percent(pooled, 12);
+  plan.carry_bytes = percent(pooled, 10) / threads.reactors;
+  plan.output_bytes = percent(pooled, 10) / threads.reactors;
 
   plan.total_bytes = plan.process_bytes + plan.receive_bytes + plan.connection_bytes +
                      plan.batch_bytes + plan.notification_bytes + plan.body_bytes +

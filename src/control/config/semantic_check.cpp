@@ -54,7 +54,7 @@ class Checker {
   void check_memory() {
     if (!sound("server.memory_max") || !sound("server.threads")) return;
     const auto threads = static_cast<std::uint32_t>(config_.server.number("threads"));
-    const auto memory_max = static_cast<std::size_t>(config_.server.number("memory_max"));
+    const auto memory_max = flow::addressable(config_.server.number("memory_max"));
     if (flow::plan_resources(memory_max, threads, 1)) return;
     report("server.memory_max", flow::memory_shortage(memory_max, threads));
   }
