@@ -89,7 +89,7 @@ Result<void, std::string> Engine::Parts::build() {
 
 Result<void, std::string> Engine::Parts::plan() {
   const auto threads_wanted = static_cast<std::uint32_t>(config.server.number("threads"));
-  const auto memory_max = static_cast<std::size_t>(config.server.number("memory_max"));
+  const auto memory_max = flow::addressable(config.server.number("memory_max"));
   const auto demands = config::memory_demands(config);
   const auto planned =
       flow::plan_resources(memory_max, threads_wanted, environment.processors, demands);

@@ -33,6 +33,11 @@ constexpr std::size_t tls_bytes = 8 * 40 * 1024;    // One webhook channel's con
 constexpr std::size_t tls_server_percent = 30;
 constexpr std::size_t database_bytes = 2 * mib;  // SQLite's page cache, its thread's stack.
 
+/// Does not overflow where a size has 32 bits.
+constexpr std::size_t percent(std::size_t bytes, unsigned share) noexcept {
+  return static_cast<std::size_t>(std::uint64_t{bytes} * share / 100);
+}
+
 }  // namespace
 
 ThreadPlan plan_threads(std::uint32_t wanted, std::uint32_t processors) noexcept {
@@ -48,6 +53,11 @@ ThreadPlan plan_threads(std::uint32_t wanted, std::uint32_t processors) noexcept
           .journal_thread = true};
 }
 
+std::size_t addressable(std::int64_t bytes) noexcept {
+  constexpr std::uint64_t half = SIZE_MAX / 2;
+  return static_cast<std::size_t>(std::min(static_cast<std::uint64_t>(bytes), half));
+}
+
 std::optional<MemoryPlan> plan_memory(std::size_t memory_max, const ThreadPlan& threads,
                                       const MemoryDemands& demands) noexcept {
   MemoryPlan plan;
@@ -59,12 +69,12 @@ std::optional<MemoryPlan> plan_memory(std::size_t memory_max, const ThreadPlan& 
   const std::size_t fixed = plan.process_bytes + plan.side_bytes + plan.hash_bytes + scanners;
   if (memory_max <= fixed) return std::nullopt;
   plan.body_size_max =
-      std::max(body_size_min, (memory_max - fixed) * 12 / 100 / scanner_factor / threads.reactors);
+      std::max(body_size_min, percent(memory_max - fixed, 12) / scanner_factor / threads.reactors);
   plan.body_size_max = std::min(plan.body_size_max, std::size_t{64} * mib);
   plan.parser_bytes = scanners + threads.reactors * scanner_factor * plan.body_size_max;
   if (memory_max <= fixed - scanners + plan.parser_bytes) return std::nullopt;
   const std::size_t shared = memory_max - (fixed - scanners) - plan.parser_bytes;
-  plan.tls_bytes = demands.tls ? shared * tls_server_percent / 100 / threads.reactors : 0;
+  plan.tls_bytes = demands.tls ? percent(shared, tls_server_percent) / threads.reactors : 0;
   const std::size_t pooled = shared - threads.reactors * plan.tls_bytes;
 
   // A pool the size of L2 beats a large one: what was received is decoded while it is still warm.
@@ -80,17 +90,17 @@ std::optional<MemoryPlan> plan_memory(std::size_t memory_max, const ThreadPlan& 
 
   plan.batch_size = 256 * 1024;
   const std::size_t batch_cost = plan.batch_size + 4096 + batch_records_max * sizeof(AckToken);
-  plan.batch_count = pooled * 30 / 100 / batch_cost;
+  plan.batch_count = percent(pooled, 30) / batch_cost;
   plan.batch_bytes = plan.batch_count * batch_cost;
 
-  plan.notification_count = pooled * 18 / 100 / notification_size;
+  plan.notification_count = percent(pooled, 18) / notification_size;
   plan.notification_bytes = plan.notification_count * notification_size;
-  plan.body_bytes = pooled * 12 / 100;
-  plan.carry_bytes = pooled * 10 / 100 / threads.reactors;
-  plan.output_bytes = pooled * 10 / 100 / threads.reactors;
-  plan.store_queue_bytes = pooled * 3 / 100;
+  plan.body_bytes = percent(pooled, 12);
+  plan.carry_bytes = percent(pooled, 10) / threads.reactors;
+  plan.output_bytes = percent(pooled, 10) / threads.reactors;
+  plan.store_queue_bytes = percent(pooled, 3);
 
-  plan.quota_bytes = pooled / 100;
+  plan.quota_bytes = percent(pooled, 1);
 
   plan.total_bytes = plan.process_bytes + plan.receive_bytes + plan.connection_bytes +
                      plan.batch_bytes + plan.notification_bytes + plan.body_bytes +

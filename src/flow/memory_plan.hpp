@@ -56,6 +56,9 @@ struct MemoryPlan {
   std::size_t total_bytes = 0;         ///< The ceiling that is printed at start.
 };
 
+/// A configured size as far as this processor can address it.
+[[nodiscard]] std::size_t addressable(std::int64_t bytes) noexcept;
+
 /// Nothing when `memory_max` is too small for `threads`.
 [[nodiscard]] std::optional<MemoryPlan> plan_memory(std::size_t memory_max,
                                                     const ThreadPlan& threads,
