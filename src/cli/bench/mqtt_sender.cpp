@@ -176,7 +176,7 @@ bool MqttSender::write_publish(MonoTime intended) noexcept {
   if (size > out.size()) return false;
   std::memcpy(out.data(), head.bytes.data(), head.bytes.size());
   char* const body = out.data() + head.bytes.size();
-  std::memcpy(body, payload.text.data(), payload.text.size());
+  std::ranges::copy(payload.text, body);
   session_.stamps.fill(std::span(body, payload.text.size()), payload, intended);
   if (session_.plan.qos > 0) {
     const std::uint16_t id = free_ids_.back();
