@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "cli/bench/generator.hpp"
-#include "io/uring/uring_io.hpp"
+#include "io/backends.hpp"
 
 namespace tocsin::cli::bench {
 
@@ -25,8 +25,10 @@ Result<std::unique_ptr<Summary>, std::string> run(const Plan& plan) {
   Rendezvous rendezvous;
   std::vector<std::unique_ptr<io::Io>> ios;
   std::vector<std::unique_ptr<Generator>> generators;
+  const auto choice = io::choose_backend("auto");
+  if (!choice) return Unexpected{choice.error()};
   for (std::uint32_t i = 0; i < plan.threads; ++i) {
-    auto made = io::make_uring_io(io_options);
+    auto made = io::make_io(choice->backend, io_options);
     if (!made) return Unexpected{made.error()};
     ios.push_back(std::move(*made));
     generators.push_back(std::make_unique<Generator>(*ios.back(), plan, i, rendezvous));
