@@ -90,7 +90,7 @@ std::size_t HttpSender::on_bytes(std::string_view bytes) noexcept {
     const bool whole = !parsing_;
     const auto fed = parser_.feed(rest);
     used += fed.consumed;
-    parsing_ = fed.status == http::ParseStatus::need_more;
+    parsing_ = fed.status == http::ParseStatus::more;
     if (fed.status == http::ParseStatus::failed) {
       fail(fmt::format("not a proper answer: {}", http::to_string(parser_.error())));
     } else if (fed.status == http::ParseStatus::complete) {
