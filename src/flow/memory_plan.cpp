@@ -30,7 +30,7 @@ constexpr std::size_t body_size_min = 64 * 1024;
 constexpr std::size_t printer_bytes = 2 * mib;      // One buffer filling, one being written.
 constexpr std::size_t dead_letter_bytes = 2 * mib;  // The same, each reactor.
 constexpr std::size_t tls_bytes = 8 * 40 * 1024;    // One webhook channel's connections.
-constexpr std::size_t database_bytes = 2 * mib;     // SQLite's page cache, its thread's stack.
+constexpr std::size_t database_bytes = mib;         // SQLite: page cache, statements, its stack.
 
 }  // namespace
 
