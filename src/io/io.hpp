@@ -121,7 +121,12 @@ enum class OpenMode : std::uint8_t {
 };
 
 /// Kinds of I/O that a machine offers; see `tocsin doctor`.
-enum class Backend : std::uint8_t { uring, sim };
+enum class Backend : std::uint8_t {
+  uring,         ///< io_uring with multishot operations and provided buffer rings.
+  uring_single,  ///< io_uring with single-shot operations.
+  epoll,
+  sim,
+};
 [[nodiscard]] std::string_view to_string(Backend backend) noexcept;
 
 class Io : public StreamControl {
@@ -151,6 +156,9 @@ class Io : public StreamControl {
   // --- files: blocking, for start, segment roll and small files ---------------------------------
   virtual Result<FileId, Errno> open(const std::string& path, OpenMode mode) = 0;
   virtual void close_file(FileId file) = 0;  ///< Not while an operation on it is in flight.
+  /// Asks that writes bypass the page cache from now on: their memory, offsets and sizes are
+  /// multiples of 4096. Where the file system cannot do that, they go through it as before.
+  virtual void write_directly(FileId) {}
   virtual Result<std::size_t, Errno> read(FileId file, std::span<std::byte> into,
                                           std::uint64_t offset) = 0;  ///< Short only at the end.
   virtual Result<std::uint64_t, Errno> size(FileId file) = 0;
@@ -185,8 +193,8 @@ class Io : public StreamControl {
 
 /// What Ios of one process share out of `memory_max`.
 struct IoOptions {
-  std::uint32_t receive_buffers = 64;         ///< Provided buffers a ring; power of two.
-  std::uint32_t receive_buffer_size = 16384;  ///< Bytes each.
+  std::uint32_t receive_buffers = 64;         ///< At most, a power of two; epoll needs only one.
+  std::uint32_t receive_buffer_size = 16384;  ///< Bytes each: no on_data is larger.
   std::uint32_t streams_max = 16384;          ///< Connections of one Io.
 };
 
