@@ -83,13 +83,12 @@ std::optional<MemoryPlan> plan_memory(std::size_t memory_max, const ThreadPlan& 
   plan.batch_count = pooled * 30 / 100 / batch_cost;
   plan.batch_bytes = plan.batch_count * batch_cost;
 
-  plan.notification_count = pooled * 18 / 100 / notification_size;
+  plan.notification_count = pooled * 17 / 100 / notification_size;
   plan.notification_bytes = plan.notification_count * notification_size;
-  plan.body_bytes = pooled * 12 / 100;
+  plan.body_bytes = pooled * 11 / 100;
   plan.carry_bytes = pooled * 10 / 100 / threads.reactors;
   plan.output_bytes = pooled * 10 / 100 / threads.reactors;
-  plan.store_queue_bytes = pooled * 3 / 100;
-
+  plan.store_queue_bytes = pooled * 2 / 100;
   plan.quota_bytes = pooled / 100;
 
   plan.total_bytes = plan.process_bytes + plan.receive_bytes + plan.connection_bytes +
