@@ -31,7 +31,7 @@ constexpr std::size_t tls_bytes = 8 * 40 * 1024;    // One webhook channel's con
 // A TLS connection takes as much as twenty plain ones, so this bounds how many there can be: about
 // a thousand of them at the default memory_max.
 constexpr std::size_t tls_server_percent = 30;
-constexpr std::size_t database_bytes = 2 * mib;  // SQLite's page cache, its thread's stack.
+constexpr std::size_t database_bytes = mib;  // SQLite: page cache, statements, its thread's stack.
 
 /// Does not overflow where a size has 32 bits.
 constexpr std::size_t percent(std::size_t bytes, unsigned share) noexcept {
@@ -93,13 +93,12 @@ std::optional<MemoryPlan> plan_memory(std::size_t memory_max, const ThreadPlan& 
   plan.batch_count = percent(pooled, 30) / batch_cost;
   plan.batch_bytes = plan.batch_count * batch_cost;
 
-  plan.notification_count = percent(pooled, 18) / notification_size;
+  plan.notification_count = percent(pooled, 17) / notification_size;
   plan.notification_bytes = plan.notification_count * notification_size;
-  plan.body_bytes = percent(pooled, 12);
+  plan.body_bytes = percent(pooled, 11);
   plan.carry_bytes = percent(pooled, 10) / threads.reactors;
   plan.output_bytes = percent(pooled, 10) / threads.reactors;
-  plan.store_queue_bytes = percent(pooled, 3);
-
+  plan.store_queue_bytes = percent(pooled, 2);
   plan.quota_bytes = percent(pooled, 1);
 
   plan.total_bytes = plan.process_bytes + plan.receive_bytes + plan.connection_bytes +
