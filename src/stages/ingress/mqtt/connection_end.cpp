@@ -122,6 +122,11 @@ void MqttConnection::taken_over() noexcept {
   leave_session();
 }
 
+void MqttConnection::end_if_revoked() noexcept {
+  if (identity_ == nullptr || !identity_->revoked()) return;
+  end(MqttClose::not_authorized, ReasonCode::not_authorized);
+}
+
 void MqttConnection::drain() noexcept {
   will_wanted_ = false;
   finish(MqttClose::shutdown, ReasonCode::server_shutting_down);
