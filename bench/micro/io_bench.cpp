@@ -9,7 +9,7 @@
 #include <string>
 #include <thread>
 
-#include "io/uring/uring_io.hpp"
+#include "io/backends.hpp"
 
 namespace tocsin::io {
 namespace {
@@ -82,8 +82,8 @@ class Acceptor final : public AcceptHandler {
 };
 
 struct Loopback {
-  Loopback(std::size_t connections, std::size_t size, bool echo)
-      : io(std::move(*make_uring_io({.receive_buffers = 256}))), acceptor(*io, echo) {
+  Loopback(Backend backend, std::size_t connections, std::size_t size, bool echo)
+      : io(std::move(*make_io(backend, {.receive_buffers = 256}))), acceptor(*io, echo) {
     const auto listener = io->listen(*parse_endpoint("127.0.0.1:0"), false, acceptor);
     for (std::size_t i = 0; i < connections; ++i) {
       Pinger& pinger = pingers.emplace_back(*io, size);
@@ -98,9 +98,9 @@ struct Loopback {
 };
 
 /// Arguments: connections, bytes a message. One iteration is one round trip on each connection.
-void bm_io_ping_pong(benchmark::State& state) {
+void bm_io_ping_pong(benchmark::State& state, Backend backend) {
   const auto connections = static_cast<std::size_t>(state.range(0));
-  Loopback loopback(connections, static_cast<std::size_t>(state.range(1)), true);
+  Loopback loopback(backend, connections, static_cast<std::size_t>(state.range(1)), true);
   std::uint64_t round = 0;
   for (auto _ : state) {
     ++round;
@@ -111,12 +111,11 @@ void bm_io_ping_pong(benchmark::State& state) {
   }
   state.SetItemsProcessed(state.iterations() * state.range(0));
 }
-BENCHMARK(bm_io_ping_pong)->Args({1, 128})->Args({100, 128})->Args({1, 4096});
 
 /// Argument: bytes a send. One sender, one receiver, which stays armed.
-void bm_io_bulk_receive(benchmark::State& state) {
+void bm_io_bulk_receive(benchmark::State& state, Backend backend) {
   const auto size = static_cast<std::size_t>(state.range(0));
-  Loopback loopback(1, size, false);
+  Loopback loopback(backend, 1, size, false);
   const Server& server = loopback.acceptor.servers.front();
   for (auto _ : state) {
     const std::uint64_t until = server.received + size;
@@ -125,24 +124,34 @@ void bm_io_bulk_receive(benchmark::State& state) {
   }
   state.SetBytesProcessed(state.iterations() * state.range(0));
 }
-BENCHMARK(bm_io_bulk_receive)->Arg(16 << 10)->Arg(1 << 20);
 
 /// What a turn costs that finds nothing to do.
-void bm_io_idle_poll(benchmark::State& state) {
-  Loopback loopback(1, 1, false);
+void bm_io_idle_poll(benchmark::State& state, Backend backend) {
+  Loopback loopback(backend, 1, 1, false);
   for (auto _ : state) loopback.io->poll(MonoTime::min());
 }
-BENCHMARK(bm_io_idle_poll);
 
 /// wake() and the turn that it ends, on one thread.
-void bm_io_wake(benchmark::State& state) {
-  Loopback loopback(1, 1, false);
+void bm_io_wake(benchmark::State& state, Backend backend) {
+  Loopback loopback(backend, 1, 1, false);
   for (auto _ : state) {
     loopback.io->wake();
     loopback.io->poll(MonoTime::max());
   }
 }
-BENCHMARK(bm_io_wake);
+void ping_pong_sizes(benchmark::internal::Benchmark* bench) {
+  bench->Args({1, 128})->Args({100, 128})->Args({1, 4096});
+}
+
+// One set a backend.
+#define TOCSIN_IO_BENCH(name, backend)                                               \
+  BENCHMARK_CAPTURE(bm_io_ping_pong, name, backend)->Apply(ping_pong_sizes);         \
+  BENCHMARK_CAPTURE(bm_io_bulk_receive, name, backend)->Arg(16 << 10)->Arg(1 << 20); \
+  BENCHMARK_CAPTURE(bm_io_idle_poll, name, backend);                                 \
+  BENCHMARK_CAPTURE(bm_io_wake, name, backend)
+TOCSIN_IO_BENCH(uring, Backend::uring);
+TOCSIN_IO_BENCH(uring_single, Backend::uring_single);
+TOCSIN_IO_BENCH(epoll, Backend::epoll);
 
 }  // namespace
 }  // namespace tocsin::io

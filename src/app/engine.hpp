@@ -37,6 +37,8 @@ struct Environment {
 struct Listening {
   std::vector<io::Endpoint> http;
   std::vector<io::Endpoint> mqtt;
+  std::vector<io::Endpoint> http_tls;
+  std::vector<io::Endpoint> mqtt_tls;
 };
 
 class Engine {

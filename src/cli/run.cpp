@@ -15,8 +15,8 @@
 #include "app/printer.hpp"
 #include "cli/command.hpp"
 #include "control/config/units.hpp"
+#include "io/backends.hpp"
 #include "io/posix/sockets.hpp"
-#include "io/uring/uring_io.hpp"
 
 namespace tocsin::cli {
 namespace {
@@ -26,7 +26,13 @@ constexpr std::size_t print_buffer_bytes = std::size_t{1} << 20U;
 struct RunArguments {
   std::string config_path;
   std::string data;
+  std::string io;
 };
+
+void apply_overrides(const RunArguments& arguments, config::EngineConfig& config) {
+  if (!arguments.data.empty()) config.server.set_text("data", arguments.data);
+  if (!arguments.io.empty()) config.server.set_text("io", arguments.io);
+}
 
 Result<config::EngineConfig, int> load_config(const RunArguments& arguments) {
   auto config = arguments.config_path.empty()
@@ -38,7 +44,7 @@ Result<config::EngineConfig, int> load_config(const RunArguments& arguments) {
     }
     return Unexpected{static_cast<int>(exit_usage)};
   }
-  if (!arguments.data.empty()) config->server.set_text("data", arguments.data);
+  apply_overrides(arguments, *config);
   return std::move(*config);
 }
 
@@ -80,11 +86,18 @@ std::string endpoints_text(const std::vector<io::Endpoint>& endpoints) {
   return text.empty() ? "off" : text;
 }
 
+std::string tls_line(std::string_view name, const std::vector<io::Endpoint>& endpoints) {
+  return endpoints.empty() ? std::string()
+                           : fmt::format("  {:<8}{}\n", name, endpoints_text(endpoints));
+}
+
 std::string first_lines(const app::Engine& engine, const app::Listening& listening,
                         const config::EngineConfig& config) {
   std::string text = fmt::format(
-      "tocsin {}\n  HTTP    {}\n  MQTT    {}\n  data    {}\n  memory  at most {}, {} thread{}\n",
+      "tocsin {}\n  HTTP    {}\n  MQTT    {}\n{}{}  data    {}\n  memory  at most {}, {} "
+      "thread{}\n",
       TOCSIN_VERSION, endpoints_text(listening.http), endpoints_text(listening.mqtt),
+      tls_line("HTTPS", listening.http_tls), tls_line("MQTTS", listening.mqtt_tls),
       config.server.text("data"),
       config::format_bytes(static_cast<std::int64_t>(engine.memory().total_bytes >> 20U << 20U)),
       engine.threads().threads(), engine.threads().threads() == 1 ? "" : "s");
@@ -115,7 +128,7 @@ void reload(app::Engine& engine, const RunArguments& arguments, const Log& log) 
     log->error("reload refused; the old configuration runs on");
     return;
   }
-  if (!arguments.data.empty()) config->server.set_text("data", arguments.data);
+  apply_overrides(arguments, *config);
   if (auto done = engine.reload(*config); !done) {
     log->error("reload refused: {}; the old configuration runs on", done.error());
     return;
@@ -182,19 +195,29 @@ int run(const RunArguments& arguments) {
   auto config = load_config(arguments);
   if (!config) return config.error();
   const Log log = make_log(config->server.text("log_level"));
+  const auto backend = io::choose_backend(config->server.text("io"));
+  if (!backend) {
+    fmt::print(stderr, "{}\n", backend.error());
+    return exit_failed;
+  }
+  if (backend->backend != io::Backend::uring) {
+    log->info("I/O by {}: {}", io::to_string(backend->backend), backend->why);
+  }
   auto resolver = io::make_resolver({});
   if (!resolver) {
     fmt::print(stderr, "{}\n", resolver.error());
     return exit_failed;
   }
   auto printer = std::make_unique<app::Printer>(STDOUT_FILENO, print_buffer_bytes);
-  app::Environment environment{.make_io = io::make_uring_io,
-                               .resolver = std::move(*resolver),
-                               .log = log,
-                               .print = [&](std::string_view t) { return printer->print(t); },
-                               .processors = std::max(1U, std::thread::hardware_concurrency()),
-                               .files_max = raise_file_limit(),
-                               .probe_port = probe_port};
+  app::Environment environment{
+      .make_io =
+          [&](const io::IoOptions& options) { return io::make_io(backend->backend, options); },
+      .resolver = std::move(*resolver),
+      .log = log,
+      .print = [&](std::string_view t) { return printer->print(t); },
+      .processors = std::max(1U, std::thread::hardware_concurrency()),
+      .files_max = raise_file_limit(),
+      .probe_port = probe_port};
   auto engine = app::Engine::create(*config, std::move(environment));
   if (!engine) {
     fmt::print(stderr, "{}\n", engine.error());
@@ -230,6 +253,10 @@ void add_run(CLI::App& app, int& status) {
   command->add_option("--config", arguments->config_path,
                       "Configuration (TOML); embedded defaults when not given");
   command->add_option("--data", arguments->data, "Data directory; overrides the configuration");
+  command
+      ->add_option("--io", arguments->io,
+                   "Kind of I/O: auto, uring, uring-single or epoll; overrides the configuration")
+      ->check(CLI::IsMember({"auto", "uring", "uring-single", "epoll"}));
   command->callback([&status, arguments] { status = run(*arguments); });
 }
 

@@ -33,9 +33,6 @@ class BrokerClient::Worker::Paho final : public mqtt::callback {
   }
 
   void connect() { client_.connect(connect_options_, nullptr, connect_); }
-  void subscribe(const std::string& filter, void* context) {
-    client_.subscribe(filter, owner_.options_.subscribe_qos, context, subscribe_);
-  }
   void disconnect() {
     client_.disconnect(static_cast<int>(broker_disconnect_max / std::chrono::milliseconds{1}),
                        nullptr, disconnect_);
@@ -123,33 +120,8 @@ class BrokerClient::Worker::Paho final : public mqtt::callback {
     owner_.post_from_paho(Kind::connection_lost, 0, nullptr);
   }
 
-  void message_arrived(mqtt::const_message_ptr message) override {
-    if (owner_.handler_ == nullptr) return;
-    BrokerMessage out;
-    out.topic = message->get_topic();
-    out.payload = message->get_payload_ref().empty()
-                      ? std::string_view{}
-                      : std::string_view(message->get_payload_ref().data(),
-                                         message->get_payload_ref().size());
-    out.retained = message->is_retained();
-    std::string content_type;
-    const mqtt::properties& properties = message->get_properties();
-    if (properties.contains(mqtt::property::CONTENT_TYPE)) {
-      content_type = mqtt::get<std::string>(properties, mqtt::property::CONTENT_TYPE);
-      out.content_type = content_type;
-    }
-    const std::size_t count = properties.count(mqtt::property::USER_PROPERTY);
-    for (std::size_t i = 0; i < count && !out.own; ++i) {
-      const auto [name, value] =
-          mqtt::get<mqtt::string_pair>(properties, mqtt::property::USER_PROPERTY, i);
-      out.own = name == own_message_property;
-    }
-    owner_.handler_->on_broker_message(out);
-  }
-
   BrokerClient& owner_;
   Connect connect_{owner_, Kind::connect_ok, Kind::connect_failed};
-  Action subscribe_{owner_, Kind::subscribe_ok, Kind::subscribe_failed};
   Action publish_{owner_, Kind::publish_ok, Kind::publish_failed};
   Action disconnect_{owner_, Kind::disconnected, Kind::disconnected};
   mqtt::connect_options connect_options_;
@@ -203,8 +175,6 @@ void BrokerClient::Worker::execute(const Command& command) noexcept {
     switch (command.verb) {
       case Verb::connect:
         return paho_->connect();
-      case Verb::subscribe:
-        return paho_->subscribe(command.topic, command.context);
       case Verb::publish:
         return paho_->publish(command.topic, command.payload, command.qos, command.properties,
                               command.context);
@@ -226,8 +196,6 @@ void BrokerClient::Worker::fail(const Command& command, std::int32_t code) noexc
   switch (command.verb) {
     case Verb::connect:
       return owner_.post_from_paho(connect_failed, code, nullptr);
-    case Verb::subscribe:
-      return owner_.post_from_paho(subscribe_failed, code, command.context);
     case Verb::publish:
       return owner_.post_from_paho(publish_failed, code, command.context);
     case Verb::disconnect:

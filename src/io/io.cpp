@@ -63,7 +63,11 @@ std::string to_string(const Endpoint& endpoint) {
 std::string_view to_string(Backend backend) noexcept {
   switch (backend) {
     case Backend::uring:
-      return "io_uring";
+      return "uring";
+    case Backend::uring_single:
+      return "uring-single";
+    case Backend::epoll:
+      return "epoll";
     case Backend::sim:
       return "sim";
   }

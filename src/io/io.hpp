@@ -121,7 +121,12 @@ enum class OpenMode : std::uint8_t {
 };
 
 /// Kinds of I/O that a machine offers; see `tocsin doctor`.
-enum class Backend : std::uint8_t { uring, sim };
+enum class Backend : std::uint8_t {
+  uring,         ///< io_uring with multishot operations and provided buffer rings.
+  uring_single,  ///< io_uring with single-shot operations.
+  epoll,
+  sim,
+};
 [[nodiscard]] std::string_view to_string(Backend backend) noexcept;
 
 class Io : public StreamControl {
@@ -188,8 +193,8 @@ class Io : public StreamControl {
 
 /// What Ios of one process share out of `memory_max`.
 struct IoOptions {
-  std::uint32_t receive_buffers = 64;         ///< Provided buffers a ring; power of two.
-  std::uint32_t receive_buffer_size = 16384;  ///< Bytes each.
+  std::uint32_t receive_buffers = 64;         ///< At most, a power of two; epoll needs only one.
+  std::uint32_t receive_buffer_size = 16384;  ///< Bytes each: no on_data is larger.
   std::uint32_t streams_max = 16384;          ///< Connections of one Io.
 };
 

@@ -18,6 +18,9 @@ import time
 import unittest
 
 TOCSIN = os.environ.get("TOCSIN", "build/debug/tocsin")
+# Kind of I/O that every started engine is told to use; its own choice when not set.
+TOCSIN_IO = os.environ.get("TOCSIN_IO")
+EXIT_SKIPPED = 77
 # Sanitizer builds and busy machines are slow; a deadline only bounds how long a failure takes.
 DEADLINE_S = float(os.environ.get("TOCSIN_E2E_DEADLINE_S", "20"))
 
@@ -151,7 +154,8 @@ class Process:
 
 
 class Tocsin(Process):
-    """A running engine. `http` and `mqtt` are its ports once started (None when off)."""
+    """A running engine. `http`, `mqtt`, `https` and `mqtts` are its ports once started
+    (None when off)."""
 
     def __init__(self, config_path=None, data=None, env=None):
         command = [TOCSIN, "run"]
@@ -159,9 +163,13 @@ class Tocsin(Process):
             command += ["--config", config_path]
         if data:
             command += ["--data", data]
+        if TOCSIN_IO:
+            command += ["--io", TOCSIN_IO]
         super().__init__("tocsin", command, env)
         self.http = None
         self.mqtt = None
+        self.https = None
+        self.mqtts = None
 
     def wait_started(self):
         def started():
@@ -172,7 +180,7 @@ class Tocsin(Process):
 
         wait_until(started, "the first lines of tocsin")
         for line in list(self.out):
-            found = re.match(r"  (HTTP|MQTT) .*:(\d+)$", line)
+            found = re.match(r"  (HTTPS?|MQTTS?) .*:(\d+)$", line)
             if found:
                 setattr(self, found[1].lower(), int(found[2]))
         return self
@@ -317,5 +325,14 @@ class Case(unittest.TestCase):
         return self.watch(Subscriber(port, topic, qos, version, options)).wait_ready()
 
 
+def io_offered(backend):
+    """Whether this machine has that kind of I/O."""
+    rows = run_command(TOCSIN, "doctor", check=True).stdout.decode()
+    return re.search(rf"^  {re.escape(backend)} +yes$", rows, re.MULTILINE) is not None
+
+
 def main():
+    if TOCSIN_IO and not io_offered(TOCSIN_IO):
+        print(f"skipped: no {TOCSIN_IO} on this machine")
+        sys.exit(EXIT_SKIPPED)
     unittest.main(verbosity=2)

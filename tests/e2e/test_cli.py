@@ -1,8 +1,10 @@
 """The commands beside `run`: send, bench, check, doctor, version."""
 
 import json
+import signal
 
-from harness import TOCSIN, Case, default_config, free_port, main, run_command
+from harness import (LISTENERS, TOCSIN, Case, Process, default_config, free_port, main,
+                     run_command)
 
 THROUGH = """
 [[source]]
@@ -140,12 +142,27 @@ class Others(Case):
         done = run_command(TOCSIN, "version", check=True)
         self.assertRegex(done.stdout, rb"^tocsin \d+\.\d+\.\d+")
 
-    # Goal: doctor names the I/O backend and says why; it fails only without one.
+    # Goal: doctor names every I/O backend, the one that would be used, and says why.
     def test_doctor(self):
         done = run_command(TOCSIN, "doctor")
         self.assertEqual(0, done.returncode, done.stdout)
-        for word in (b"kernel", b"I/O backend", b"io_uring", b"open files", b"clock"):
+        for word in (b"kernel", b"I/O backend", b"uring", b"uring-single", b"epoll",
+                     b"open files", b"clock"):
             self.assertIn(word, done.stdout)
+
+    # Goal: an engine uses the I/O it is told to, by option or configuration, and refuses what is none.
+    def test_io(self):
+        for arguments, config in ((["--io", "epoll"], LISTENERS),
+                                  ([], '[server]\nio = "epoll"\n' + LISTENERS)):
+            tocsin = self.watch(Process("tocsin", [
+                TOCSIN, "run", "--config", self.write("tocsin.toml", config), "--data", self.data,
+                *arguments]))
+            tocsin.wait_line("I/O by epoll: as configured", tocsin.err)
+            tocsin.signal(signal.SIGTERM)
+            self.assertEqual(0, tocsin.wait())
+        done = run_command(TOCSIN, "run", "--io", "select")
+        self.assertEqual(2, done.returncode)
+        self.assertIn(b"--io", done.stderr)
 
     # Goal: check accepts the defaults and names file and line of what is wrong.
     def test_check(self):

@@ -1,6 +1,7 @@
 #include "cli/bench/run.hpp"
 
 #include <sys/prctl.h>
+#include <sys/resource.h>
 
 #include <algorithm>
 #include <memory>
@@ -8,21 +9,26 @@
 #include <vector>
 
 #include "cli/bench/generator.hpp"
-#include "io/uring/uring_io.hpp"
+#include "io/backends.hpp"
 
 namespace tocsin::cli::bench {
-namespace {
 
-constexpr io::IoOptions io_options{.receive_buffers = 128, .streams_max = 65'536};
-
-}  // namespace
+void raise_file_limit() noexcept {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &limit);
+}
 
 Result<std::unique_ptr<Summary>, std::string> run(const Plan& plan) {
+  raise_file_limit();
   Rendezvous rendezvous;
   std::vector<std::unique_ptr<io::Io>> ios;
   std::vector<std::unique_ptr<Generator>> generators;
+  const auto choice = io::choose_backend("auto");
+  if (!choice) return Unexpected{choice.error()};
   for (std::uint32_t i = 0; i < plan.threads; ++i) {
-    auto made = io::make_uring_io(io_options);
+    auto made = io::make_io(choice->backend, io_options);
     if (!made) return Unexpected{made.error()};
     ios.push_back(std::move(*made));
     generators.push_back(std::make_unique<Generator>(*ios.back(), plan, i, rendezvous));

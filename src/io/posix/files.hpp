@@ -1,6 +1,7 @@
 #pragma once
 // Blocking file calls by plain POSIX: what every backend that talks to a real kernel shares. For
-// start, segment roll and small files; never on the data path. Errors are positive errno values.
+// start, segment roll and small files, and for threads that may block; never on a reactor's path.
+// Errors are positive errno values.
 
 #include <cstddef>
 #include <cstdint>
@@ -18,13 +19,19 @@ namespace tocsin::io::posix {
 /// Reads until `into` is full or the file ends.
 [[nodiscard]] Result<std::size_t, Errno> read_file(int fd, std::span<std::byte> into,
                                                    std::uint64_t offset);
+/// Writes all of `bytes`. EIO when the file takes none and tells no error.
+[[nodiscard]] Result<void, Errno> write_file(int fd, std::span<const std::byte> bytes,
+                                             std::uint64_t offset);
 [[nodiscard]] Result<std::uint64_t, Errno> file_size(int fd);
 [[nodiscard]] Result<void, Errno> truncate_file(int fd, std::uint64_t size);
 /// Makes the data and the size durable (fdatasync). Never retried: after a failed sync the kernel
 /// may have dropped the dirty pages, and a second call would report success.
 [[nodiscard]] Result<void, Errno> sync_file(int fd);
-/// Turns O_DIRECT on or off. False when the file system does not know it.
-[[nodiscard]] bool set_direct(int fd, bool direct) noexcept;
+/// Turns O_DIRECT on, where the file system knows it.
+void set_direct(int fd) noexcept;
+/// Turns O_DIRECT off; false when it was off. For a write that failed with EINVAL: some file
+/// systems take the flag and refuse the write, and a short write leaves an odd rest.
+[[nodiscard]] bool clear_direct(int fd) noexcept;
 /// Like `mkdir -p`.
 [[nodiscard]] Result<void, Errno> make_directories(const std::string& path);
 /// Makes creations, renames and removals in the directory durable.

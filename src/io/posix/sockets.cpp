@@ -60,16 +60,16 @@ Endpoint from_sockaddr(const sockaddr_storage& address) noexcept {
   return endpoint;
 }
 
-Result<UniqueFd, Errno> open_stream(Endpoint::Family family) {
+Result<UniqueFd, Errno> open_stream(Endpoint::Family family, int type_flags) {
   const int domain = family == Endpoint::Family::v4 ? AF_INET : AF_INET6;
-  UniqueFd fd{::socket(domain, SOCK_STREAM | SOCK_CLOEXEC, 0)};
+  UniqueFd fd{::socket(domain, SOCK_STREAM | SOCK_CLOEXEC | type_flags, 0)};
   if (!fd.valid()) return Unexpected{errno};
   if (const Errno error = enable(fd.get(), IPPROTO_TCP, TCP_NODELAY)) return Unexpected{error};
   return fd;
 }
 
-Result<UniqueFd, Errno> open_listener(const Endpoint& endpoint, bool shared) {
-  auto fd = open_stream(endpoint.family);
+Result<UniqueFd, Errno> open_listener(const Endpoint& endpoint, bool shared, int type_flags) {
+  auto fd = open_stream(endpoint.family, type_flags);
   if (!fd) return fd;
   const int socket = fd->get();
   Errno error = enable(socket, SOL_SOCKET, SO_REUSEADDR);
@@ -89,5 +89,15 @@ Result<UniqueFd, Errno> open_listener(const Endpoint& endpoint, bool shared) {
 
 Result<Endpoint, Errno> local_endpoint(int socket) { return endpoint_by(::getsockname, socket); }
 Result<Endpoint, Errno> peer_endpoint(int socket) { return endpoint_by(::getpeername, socket); }
+
+Errno take_error(int socket) noexcept {
+  Errno error = 0;
+  socklen_t size = sizeof error;
+  return ::getsockopt(socket, SOL_SOCKET, SO_ERROR, &error, &size) == 0 ? error : errno;
+}
+
+bool concerns_one_connection(Errno error) noexcept {
+  return error == ECONNABORTED || error == EPROTO || error == EINTR || error == EAGAIN;
+}
 
 }  // namespace tocsin::io::posix

@@ -13,14 +13,8 @@
 namespace tocsin::io::uring {
 namespace {
 
-/// How long accepting rests after an error such as EMFILE: long enough not to spin, short enough
-/// that a client hardly notices.
-const __kernel_timespec accept_pause{0, 100'000'000};
-
-/// Errors of one connection that was gone before it was accepted; the next may be fine.
-bool concerns_one_connection(Errno error) noexcept {
-  return error == ECONNABORTED || error == EPROTO || error == EINTR || error == EAGAIN;
-}
+const __kernel_timespec accept_pause{
+    0, std::chrono::duration_cast<std::chrono::nanoseconds>(posix::accept_pause).count()};
 
 }  // namespace
 
@@ -54,8 +48,12 @@ Endpoint Listeners::local_endpoint(ListenerId id) const {
 
 void Listeners::arm_accept(std::uint32_t slot) {
   io_uring_sqe* const sqe = ring_.next_sqe({OpKind::accept, 0, slot});
-  io_uring_prep_multishot_accept(sqe, listeners_[slot].socket.get(), nullptr, nullptr,
-                                 SOCK_CLOEXEC);
+  const int socket = listeners_[slot].socket.get();
+  if (multishot_) {
+    io_uring_prep_multishot_accept(sqe, socket, nullptr, nullptr, SOCK_CLOEXEC);
+  } else {
+    io_uring_prep_accept(sqe, socket, nullptr, nullptr, SOCK_CLOEXEC);
+  }
   ++listeners_[slot].operations;
 }
 
@@ -68,14 +66,23 @@ void Listeners::arm_pause(std::uint32_t slot) {
 
 void Listeners::close(ListenerId id) {
   if (id.slot >= listeners_.size() || listeners_[id.slot].handler == nullptr) return;
-  Listener& listener = listeners_[id.slot];
-  listener.handler = nullptr;
+  listeners_[id.slot].handler = nullptr;
+  cancel(id.slot);
+}
+
+void Listeners::cancel(std::uint32_t slot) {
   // Stops listening at once, while the accept operation still holds the socket.
-  ::shutdown(listener.socket.get(), SHUT_RDWR);
+  ::shutdown(listeners_[slot].socket.get(), SHUT_RDWR);
   for (const OpKind kind : {OpKind::accept, OpKind::accept_pause}) {
-    io_uring_sqe* const sqe = ring_.next_sqe({OpKind::accept_cancel, 0, id.slot});
-    io_uring_prep_cancel64(sqe, OpTag{kind, 0, id.slot}.pack(), 0);
-    ++listener.operations;
+    io_uring_sqe* const sqe = ring_.next_sqe({OpKind::accept_cancel, 0, slot});
+    io_uring_prep_cancel64(sqe, OpTag{kind, 0, slot}.pack(), 0);
+    ++listeners_[slot].operations;
+  }
+}
+
+void Listeners::cancel_all() {
+  for (std::uint32_t slot = 0; slot < listeners_.size(); ++slot) {
+    if (listeners_[slot].handler != nullptr) cancel(slot);
   }
 }
 
@@ -100,7 +107,7 @@ void Listeners::completed_accept(std::uint32_t slot, const Completion& completio
   AcceptHandler* const handler = listeners_[slot].handler;
   if (handler == nullptr) return;
   const Errno error = completion.error();
-  const bool rest = error != 0 && !concerns_one_connection(error);
+  const bool rest = error != 0 && !posix::concerns_one_connection(error);
   if (!completion.more()) {
     if (rest) {
       arm_pause(slot);

@@ -1,5 +1,5 @@
 #pragma once
-// The listening sockets of one UringIo: one multishot accept each.
+// The listening sockets of one UringIo: one accept each, multishot where the kernel has it.
 
 #include <vector>
 
@@ -14,13 +14,16 @@ class Streams;
 
 class Listeners {
  public:
-  Listeners(Ring& ring, Streams& streams) noexcept : ring_(ring), streams_(streams) {}
+  Listeners(Ring& ring, Streams& streams, bool multishot) noexcept
+      : ring_(ring), streams_(streams), multishot_(multishot) {}
 
   [[nodiscard]] Result<ListenerId, Errno> open(const Endpoint& endpoint, bool shared,
                                                AcceptHandler& handler);
   [[nodiscard]] Endpoint local_endpoint(ListenerId id) const;
   void close(ListenerId id);
   void complete(const Completion& completion);
+  /// At the end of the Io: makes every operation in flight complete.
+  void cancel_all();
 
  private:
   struct Listener {
@@ -32,11 +35,13 @@ class Listeners {
   [[nodiscard]] std::uint32_t free_slot();
   void arm_accept(std::uint32_t slot);
   void arm_pause(std::uint32_t slot);
+  void cancel(std::uint32_t slot);
   void completed_accept(std::uint32_t slot, const Completion& completion);
   void deliver(std::uint32_t slot, UniqueFd socket);
 
   Ring& ring_;
   Streams& streams_;
+  bool multishot_;
   std::vector<Listener> listeners_;
 };
 

@@ -8,9 +8,11 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <initializer_list>
 #include <memory>
 
 #include <fmt/format.h>
@@ -95,6 +97,20 @@ bool try_multishot_receive(TrialRing& trial) {
   return trial.completes_and_stays();
 }
 
+bool try_operations(io_uring& ring) {
+  struct Free {
+    void operator()(io_uring_probe* probe) const noexcept { io_uring_free_probe(probe); }
+  };
+  const std::unique_ptr<io_uring_probe, Free> probe{io_uring_get_probe_ring(&ring)};
+  if (!probe) return false;
+  constexpr std::array needed{IORING_OP_ACCEPT,  IORING_OP_CONNECT,     IORING_OP_SEND,
+                              IORING_OP_WRITE,   IORING_OP_FSYNC,       IORING_OP_POLL_ADD,
+                              IORING_OP_TIMEOUT, IORING_OP_ASYNC_CANCEL};
+  return std::all_of(needed.begin(), needed.end(), [&](io_uring_op operation) {
+    return io_uring_opcode_supported(probe.get(), operation) != 0;
+  });
+}
+
 void probe_features(KernelProbe& probe) {
   // Declared first: the memory must outlive the ring that it is registered with.
   auto buffers = uring::BufferPool::make(8, 512);
@@ -104,6 +120,8 @@ void probe_features(KernelProbe& probe) {
   if (!probe.uring_available) return;
   probe.extended_wait = trial.has(IORING_FEAT_EXT_ARG);
   probe.completion_kept = trial.has(IORING_FEAT_NODROP);
+  probe.operations = try_operations(trial.raw());
+  probe.disabled_start = setup_accepts(IORING_SETUP_R_DISABLED);
   probe.cooperative_taskrun = setup_accepts(IORING_SETUP_COOP_TASKRUN);
   probe.single_issuer = setup_accepts(IORING_SETUP_SINGLE_ISSUER);
   probe.deferred_taskrun = setup_accepts(IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN);
@@ -155,20 +173,37 @@ std::string explain_refusal(Errno error) {
   }
 }
 
-std::string explain(const KernelProbe& probe) {
-  if (probe.usable()) return {};
+/// Names what is missing of `needs`; empty when nothing is.
+struct Need {
+  bool present;
+  const char* what;
+};
+std::string explain_missing(const KernelProbe& probe, std::initializer_list<Need> needs,
+                            const char* since) {
   if (!probe.uring_available) return explain_refusal(probe.uring_error);
   std::string missing;
-  const auto need = [&missing](bool present, const char* what) {
-    if (!present) missing += fmt::format("{}{}", missing.empty() ? "" : ", ", what);
-  };
-  need(probe.extended_wait, "waiting with a timeout");
-  need(probe.completion_kept, "lossless completions");
-  need(probe.buffer_rings, "provided buffer rings");
-  need(probe.multishot_accept, "multishot accept");
-  need(probe.multishot_receive, "multishot receive");
-  return fmt::format("the io_uring of Linux {} lacks {}; Linux 6.0 or newer has it",
-                     probe.kernel_release, missing);
+  for (const Need& need : needs) {
+    if (!need.present) missing += fmt::format("{}{}", missing.empty() ? "" : ", ", need.what);
+  }
+  if (missing.empty()) return missing;
+  return fmt::format("the io_uring of Linux {} lacks {}; Linux {} or newer has it",
+                     probe.kernel_release, missing, since);
+}
+
+void explain(KernelProbe& probe) {
+  probe.single_shot_reason = explain_missing(probe,
+                                             {{probe.completion_kept, "lossless completions"},
+                                              {probe.operations, "operations on sockets"},
+                                              {probe.disabled_start, "rings that start disabled"}},
+                                             "5.10");
+  probe.multishot_reason = probe.single_shot_reason;
+  if (!probe.multishot_reason.empty()) return;
+  probe.multishot_reason = explain_missing(probe,
+                                           {{probe.extended_wait, "waiting with a timeout"},
+                                            {probe.buffer_rings, "provided buffer rings"},
+                                            {probe.multishot_accept, "multishot accept"},
+                                            {probe.multishot_receive, "multishot receive"}},
+                                           "6.0");
 }
 
 }  // namespace
@@ -179,7 +214,7 @@ KernelProbe probe_kernel() {
   if (::uname(&name) == 0) probe.kernel_release = name.release;
   probe_limits(probe);
   probe_features(probe);
-  probe.reason = explain(probe);
+  explain(probe);
   return probe;
 }
 

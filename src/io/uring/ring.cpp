@@ -23,15 +23,18 @@ static_assert(IORING_CQE_BUFFER_SHIFT == 16);
 constexpr unsigned submissions_max = 1024;
 constexpr unsigned completions_max = 4096;
 constexpr unsigned flags_always =
-    IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP | IORING_SETUP_SUBMIT_ALL | IORING_SETUP_R_DISABLED;
-constexpr unsigned features_needed = IORING_FEAT_EXT_ARG | IORING_FEAT_NODROP;
+    IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP | IORING_SETUP_R_DISABLED;
 
 /// Best first: completions run when we ask for them (6.1), at the next entry by the one submitter
-/// (6.0), at the next entry (5.19).
+/// (6.0), at the next entry (5.19), whenever the kernel likes. SUBMIT_ALL (5.18) spares a turn
+/// after an operation that fails at once.
 constexpr std::array flags_wanted{
-    IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_TASKRUN_FLAG,
-    IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG,
-    IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG,
+    IORING_SETUP_SUBMIT_ALL | IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN |
+        IORING_SETUP_TASKRUN_FLAG,
+    IORING_SETUP_SUBMIT_ALL | IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_COOP_TASKRUN |
+        IORING_SETUP_TASKRUN_FLAG,
+    IORING_SETUP_SUBMIT_ALL | IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG,
+    0U,
 };
 
 bool kernel_has_work(const io_uring& ring) noexcept {
@@ -41,13 +44,19 @@ bool kernel_has_work(const io_uring& ring) noexcept {
 
 }  // namespace
 
-Ring::Ring(std::unique_ptr<io_uring> ring) noexcept : ring_(std::move(ring)) {}
+Ring::Ring(std::unique_ptr<io_uring> ring, const RingFeatures& features) noexcept
+    : ring_(std::move(ring)) {
+  // liburing then waits by an operation of its own.
+  if (!features.extended_wait) ring_->features &= ~IORING_FEAT_EXT_ARG;
+}
 
 Ring::~Ring() { io_uring_queue_exit(ring_.get()); }
 
-Result<std::unique_ptr<Ring>, std::string> Ring::make() {
+Result<std::unique_ptr<Ring>, std::string> Ring::make(const RingFeatures& features) {
+  const unsigned needed = IORING_FEAT_NODROP | (features.extended_wait ? IORING_FEAT_EXT_ARG : 0U);
   int error = EINVAL;
   for (const unsigned flags : flags_wanted) {
+    if (features.plain_setup && flags != 0) continue;
     auto ring = std::make_unique<io_uring>();
     io_uring_params params{};
     params.flags = flags_always | flags;
@@ -55,8 +64,8 @@ Result<std::unique_ptr<Ring>, std::string> Ring::make() {
     error = -io_uring_queue_init_params(submissions_max, ring.get(), &params);
     if (error == EINVAL) continue;
     if (error != 0) break;
-    std::unique_ptr<Ring> made{new Ring(std::move(ring))};
-    if ((params.features & features_needed) != features_needed) {
+    std::unique_ptr<Ring> made{new Ring(std::move(ring), features)};
+    if ((params.features & needed) != needed) {
       return Unexpected{std::string{"the kernel's io_uring is too old"}};
     }
     return made;
@@ -122,15 +131,18 @@ void Ring::drop_pending() noexcept {
 
 std::size_t Ring::take(std::span<Completion> into) {
   std::size_t count = 0;
+  unsigned taken = 0;
   unsigned head = 0;
   io_uring_cqe* cqe = nullptr;
   io_uring_for_each_cqe(ring_.get(), head, cqe) {
     if (count == into.size()) break;
+    ++taken;
+    if (cqe->user_data == LIBURING_UDATA_TIMEOUT) continue;  // See !extended_wait.
     into[count] = {OpTag::unpack(cqe->user_data), cqe->res, cqe->flags};
     if (!into[count].more()) --outstanding_;
     ++count;
   }
-  io_uring_cq_advance(ring_.get(), static_cast<unsigned>(count));
+  io_uring_cq_advance(ring_.get(), taken);
   return count;
 }
 

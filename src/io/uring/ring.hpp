@@ -18,11 +18,19 @@ struct io_uring_sqe;
 
 namespace tocsin::io::uring {
 
+/// What of the kernel's io_uring is used.
+struct RingFeatures {
+  bool multishot = true;      ///< Multishot accept, receive and poll; buffer rings (6.0).
+  bool extended_wait = true;  ///< A wait with a timeout is one operation (5.11).
+  bool plain_setup = false;   ///< No set-up flag newer than 5.10.
+};
+
 /// Made on any thread; the first thread that submits owns it (the kernel refuses others where it
 /// has IORING_SETUP_SINGLE_ISSUER). The ring is created disabled and enabled by that first submit.
 class Ring {
  public:
-  [[nodiscard]] static Result<std::unique_ptr<Ring>, std::string> make();
+  [[nodiscard]] static Result<std::unique_ptr<Ring>, std::string> make(
+      const RingFeatures& features);
   Ring(const Ring&) = delete;
   Ring& operator=(const Ring&) = delete;
   ~Ring();
@@ -53,7 +61,7 @@ class Ring {
   [[nodiscard]] io_uring& raw() noexcept { return *ring_; }
 
  private:
-  explicit Ring(std::unique_ptr<io_uring> ring) noexcept;
+  Ring(std::unique_ptr<io_uring> ring, const RingFeatures& features) noexcept;
   void claim();
 
   std::unique_ptr<io_uring> ring_;

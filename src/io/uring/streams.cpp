@@ -8,7 +8,7 @@
 #include <utility>
 
 #include "io/posix/sockets.hpp"
-#include "io/uring/buffer_pool.hpp"
+#include "io/uring/receiver.hpp"
 #include "io/uring/ring.hpp"
 
 namespace tocsin::io::uring {
@@ -17,78 +17,29 @@ namespace {
 /// One send operation carries a 32-bit length, and the kernel caps it just below 2 GiB.
 constexpr std::size_t send_size_max = std::size_t{1} << 30U;
 
-bool transient(Errno error) noexcept {
-  return error == EINTR || error == EAGAIN || error == ENOBUFS || error == ECANCELED;
-}
+/// Receives that one completion may lead to before others have their turn.
+constexpr int receives_per_turn_max = 4;
 
 }  // namespace
 
-struct Streams::Stream {
-  UniqueFd socket;
-  StreamHandler* handler = nullptr;
-  std::unique_ptr<sockaddr_storage> peer;  // Lives until the connect is over.
-  std::span<const std::byte> unsent;
-  std::uint32_t generation = 0;
-  std::uint32_t operations = 0;  // In flight, cancellations included.
-  bool connecting = false;
-  bool receive_wanted = false;
-  bool receive_armed = false;
-  bool receive_ended = false;
-  bool sending = false;
-  bool closing = false;
-};
-
-Streams::Streams(Ring& ring, BufferPool& buffers, std::uint32_t streams_max)
-    : ring_(ring), buffers_(buffers), streams_max_(streams_max) {
-  // Reserved address space; memory is touched only as streams come.
-  streams_.reserve(streams_max);
-  free_.reserve(streams_max);
+Result<StreamId, Errno> Streams::adopt(UniqueFd socket) {
+  return table_.allocate(std::move(socket));
 }
-
-Streams::~Streams() = default;
-
-Streams::Stream* Streams::find(StreamId id) noexcept {
-  if (id.slot >= streams_.size()) return nullptr;
-  Stream& stream = streams_[id.slot];
-  const bool current = stream.socket.valid() && stream.generation == id.generation;
-  return current && !stream.closing ? &stream : nullptr;
-}
-
-std::uint32_t Streams::next_generation(std::uint32_t generation) noexcept {
-  return (generation + 1) & OpTag::generation_mask;
-}
-
-Result<StreamId, Errno> Streams::allocate(UniqueFd socket) {
-  std::uint32_t slot = 0;
-  if (!free_.empty()) {
-    slot = free_.back();
-    free_.pop_back();
-  } else if (streams_.size() < streams_max_) {
-    slot = static_cast<std::uint32_t>(streams_.size());
-    streams_.emplace_back();
-  } else {
-    return Unexpected{ENOBUFS};
-  }
-  assert(!streams_[slot].socket.valid() && streams_[slot].operations == 0);
-  streams_[slot].socket = std::move(socket);
-  return StreamId{slot, streams_[slot].generation};
-}
-
-Result<StreamId, Errno> Streams::adopt(UniqueFd socket) { return allocate(std::move(socket)); }
 
 void Streams::bind(StreamId id, StreamHandler* handler) {
-  // Not find(): the owner may have called close() from within on_accept.
-  assert(streams_[id.slot].generation == id.generation);
-  streams_[id.slot].handler = handler;
+  // Not open(): the owner may have called close() from within on_accept.
+  Stream* const stream = table_.current(id);
+  assert(stream != nullptr);
+  stream->handler = handler;
   if (handler == nullptr) close(id);
 }
 
 Result<StreamId, Errno> Streams::connect(const Endpoint& endpoint, StreamHandler& handler) {
   auto socket = posix::open_stream(endpoint.family);
   if (!socket) return Unexpected{socket.error()};
-  const auto id = allocate(std::move(*socket));
+  const auto id = table_.allocate(std::move(*socket));
   if (!id) return id;
-  Stream& stream = streams_[id->slot];
+  Stream& stream = *table_.current(*id);
   stream.handler = &handler;
   stream.connecting = true;
   stream.peer = std::make_unique<sockaddr_storage>();
@@ -101,7 +52,7 @@ Result<StreamId, Errno> Streams::connect(const Endpoint& endpoint, StreamHandler
 }
 
 void Streams::receive_start(StreamId id) {
-  Stream* const stream = find(id);
+  Stream* const stream = table_.open(id);
   if (stream == nullptr || stream->receive_ended) return;
   stream->receive_wanted = true;
   if (!stream->connecting && !stream->receive_armed) arm_receive(*stream, id.slot);
@@ -110,30 +61,44 @@ void Streams::receive_start(StreamId id) {
 void Streams::arm_receive(Stream& stream, std::uint32_t slot) {
   assert(!stream.receive_armed && !stream.closing);
   io_uring_sqe* const sqe = ring_.next_sqe({OpKind::receive, stream.generation, slot});
-  io_uring_prep_recv_multishot(sqe, stream.socket.get(), nullptr, 0, 0);
-  sqe->flags |= IOSQE_BUFFER_SELECT;
-  sqe->buf_group = BufferPool::group;
+  receiver_.prepare(*sqe, stream.socket.get());
   stream.receive_armed = true;
   ++stream.operations;
 }
 
 void Streams::receive_stop(StreamId id) {
-  Stream* const stream = find(id);
+  Stream* const stream = table_.open(id);
   if (stream == nullptr || !stream->receive_wanted) return;
   stream->receive_wanted = false;
-  if (!stream->receive_armed) return;
-  cancel_receive(*stream, id.slot);
+  if (stream->receive_armed) cancel(*stream, id.slot, OpKind::receive);
 }
 
-void Streams::cancel_receive(Stream& stream, std::uint32_t slot) {
-  // Entries run in order, so this never hits a receive that is armed after it.
+void Streams::cancel(Stream& stream, std::uint32_t slot, OpKind kind) {
+  // Entries run in order, so this never hits an operation that is armed after it.
   io_uring_sqe* const sqe = ring_.next_sqe({OpKind::stream_cancel, stream.generation, slot});
-  io_uring_prep_cancel64(sqe, OpTag{OpKind::receive, stream.generation, slot}.pack(), 0);
+  io_uring_prep_cancel64(sqe, OpTag{kind, stream.generation, slot}.pack(), 0);
   ++stream.operations;
 }
 
+void Streams::cancel_operations(Stream& stream, std::uint32_t slot) {
+  if (stream.connecting) cancel(stream, slot, OpKind::connect);
+  if (stream.receive_armed) cancel(stream, slot, OpKind::receive);
+  if (stream.sending) cancel(stream, slot, OpKind::send);
+}
+
+void Streams::cancel_all() {
+  auto& slots = table_.slots();
+  for (std::uint32_t slot = 0; slot < slots.size(); ++slot) {
+    Stream& stream = slots[slot];
+    if (!stream.socket.valid() || stream.operations == 0) continue;
+    cancel_operations(stream, slot);
+    // What is between two rounds of a multishot, or runs this moment, escapes a cancellation.
+    if (!stream.connecting) ::shutdown(stream.socket.get(), SHUT_RDWR);
+  }
+}
+
 void Streams::send(StreamId id, std::span<const std::byte> bytes) {
-  Stream* const stream = find(id);
+  Stream* const stream = table_.open(id);
   if (stream == nullptr) return;
   assert(!stream->sending);
   stream->sending = true;
@@ -151,16 +116,14 @@ void Streams::submit_send(Stream& stream, std::uint32_t slot) {
 }
 
 void Streams::close(StreamId id) {
-  Stream* const stream = find(id);
+  Stream* const stream = table_.open(id);
   if (stream == nullptr) return;
   stream->closing = true;
   if (stream->operations == 0) {
     deferred_.push_back(id);
     return;
   }
-  io_uring_sqe* const sqe = ring_.next_sqe({OpKind::stream_cancel, id.generation, id.slot});
-  io_uring_prep_cancel_fd(sqe, stream->socket.get(), IORING_ASYNC_CANCEL_ALL);
-  ++stream->operations;
+  cancel_operations(*stream, id.slot);
 }
 
 void Streams::run_deferred() {
@@ -168,10 +131,7 @@ void Streams::run_deferred() {
   const std::size_t count = deferred_.size();
   for (std::size_t i = 0; i < count; ++i) {
     const StreamId id = deferred_[i];
-    Stream& stream = streams_[id.slot];
-    if (stream.socket.valid() && stream.generation == id.generation) {
-      finish_if_idle(stream, id.slot);
-    }
+    if (Stream* const stream = table_.current(id)) finish_if_idle(*stream, id.slot);
   }
   deferred_.erase(deferred_.begin(), deferred_.begin() + static_cast<std::ptrdiff_t>(count));
 }
@@ -180,21 +140,19 @@ void Streams::finish_if_idle(Stream& stream, std::uint32_t slot) {
   assert(stream.closing);
   if (stream.operations > 0) return;
   StreamHandler* const handler = stream.handler;
-  const std::uint32_t generation = next_generation(stream.generation);
-  stream = Stream{};
-  stream.generation = generation;
-  free_.push_back(slot);
+  table_.release(slot);
   if (handler != nullptr) handler->on_closed();
 }
 
 void Streams::complete(const Completion& completion) {
   const std::uint32_t slot = completion.tag.slot;
-  assert(slot < streams_.size());
-  Stream& stream = streams_[slot];
-  if (!stream.socket.valid() || stream.generation != completion.tag.generation) {
-    if (completion.has_buffer()) buffers_.recycle(completion.buffer());
+  const StreamId id{slot, completion.tag.generation};
+  Stream* const current = table_.current(id);
+  if (current == nullptr) {
+    receiver_.give_back(completion);
     return;
   }
+  Stream& stream = *current;
   if (!completion.more()) {
     assert(stream.operations > 0);
     --stream.operations;
@@ -215,8 +173,7 @@ void Streams::complete(const Completion& completion) {
   }
   // A handler that closed the stream just now put it on the deferred list; ending it here already
   // is as good, since this runs inside poll as well.
-  const bool same = stream.socket.valid() && stream.generation == completion.tag.generation;
-  if (same && stream.closing) finish_if_idle(stream, slot);
+  if (table_.current(id) != nullptr && stream.closing) finish_if_idle(stream, slot);
 }
 
 void Streams::completed_connect(Stream& stream, std::uint32_t slot, const Completion& completion) {
@@ -231,23 +188,33 @@ void Streams::completed_connect(Stream& stream, std::uint32_t slot, const Comple
 
 void Streams::completed_receive(Stream& stream, std::uint32_t slot, const Completion& completion) {
   if (!completion.more()) stream.receive_armed = false;
-  if (completion.has_buffer()) {
-    if (completion.result > 0 && !stream.closing) {
-      const auto length = static_cast<std::size_t>(completion.result);
-      stream.handler->on_data(buffers_.view(completion.buffer(), length));
-    }
-    buffers_.recycle(completion.buffer());
-  }
+  const bool due = stream.receive_wanted || receiver_.holds(completion);
+  if (due && !stream.closing && !stream.receive_ended) take_bytes(stream, completion);
+  receiver_.give_back(completion);
   if (stream.closing || stream.receive_ended) return;
-  if (completion.result == 0 || (completion.result < 0 && !transient(completion.error()))) {
-    stream.receive_ended = true;
-    stream.receive_wanted = false;
-    stream.handler->on_end(completion.error());
-  } else if (stream.receive_wanted && !stream.receive_armed) {
-    // The kernel ended the multishot: out of buffers (which are back by now), or its queue was
-    // full.
-    arm_receive(stream, slot);
+  // A multishot ends when it is out of buffers (which are back by now) or its queue was full.
+  if (stream.receive_wanted && !stream.receive_armed) arm_receive(stream, slot);
+}
+
+void Streams::take_bytes(Stream& stream, const Completion& completion) {
+  Received received = receiver_.take(completion, stream.socket.get());
+  for (int call = 1;; ++call) {
+    if (received.ended || (received.error != 0 && !transient(received.error))) {
+      end_receiving(stream, received.error);
+      return;
+    }
+    if (received.bytes.empty()) return;
+    stream.handler->on_data(received.bytes);
+    const bool goes_on = stream.receive_wanted && !stream.closing;
+    if (!received.more || !goes_on || call == receives_per_turn_max) return;
+    received = receiver_.take_more(stream.socket.get());
   }
+}
+
+void Streams::end_receiving(Stream& stream, Errno error) {
+  stream.receive_ended = true;
+  stream.receive_wanted = false;
+  stream.handler->on_end(error);
 }
 
 void Streams::completed_send(Stream& stream, std::uint32_t slot, const Completion& completion) {
@@ -273,16 +240,16 @@ void Streams::completed_send(Stream& stream, std::uint32_t slot, const Completio
 }
 
 void Streams::completed_cancel(Stream& stream, std::uint32_t slot, const Completion& completion) {
-  // EALREADY: an operation is running right now and cannot be cancelled; ENOENT: it was between two
-  // rounds of its multishot.
+  // EALREADY: an operation is running right now and cannot be cancelled; ENOENT: it has completed,
+  // or was between two rounds of its multishot.
   if (completion.error() != EALREADY && completion.error() != ENOENT) return;
   if (stream.closing) {
-    if (completion.error() == ENOENT) return;
-    ::shutdown(stream.socket.get(), SHUT_RDWR);
+    // A connect is taken up again after a shutdown; when it cannot be cancelled it is about to end.
+    if (stream.operations > 0 && !stream.connecting) ::shutdown(stream.socket.get(), SHUT_RDWR);
   } else if (!stream.receive_wanted && stream.receive_armed) {
     // A busy peer keeps its multishot running at each of our turns: without this it would go on for
     // ever, and whoever asked to stop would have to keep what comes.
-    cancel_receive(stream, slot);
+    cancel(stream, slot, OpKind::receive);
   }
 }
 

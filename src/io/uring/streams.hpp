@@ -1,8 +1,10 @@
 #pragma once
 // The connections of one UringIo.
 //
-// A slot counts its operations in flight and is reused only when the last has completed, with a new
-// generation. So a handle or a completion of the past is recognized, and on_closed is truly last.
+// A slot counts its operations in flight and is reused only when the last has completed: so
+// on_closed is truly last.
+
+#include <sys/socket.h>
 
 #include <cstdint>
 #include <memory>
@@ -11,19 +13,33 @@
 
 #include "base/unique_fd.hpp"
 #include "io/io.hpp"
+#include "io/posix/stream_table.hpp"
 #include "io/uring/op.hpp"
-
-struct sockaddr_storage;
 
 namespace tocsin::io::uring {
 
-class BufferPool;
+class Receiver;
 class Ring;
+
+struct Stream {
+  UniqueFd socket;
+  StreamHandler* handler = nullptr;
+  std::unique_ptr<sockaddr_storage> peer;  // Lives until the connect is over.
+  std::span<const std::byte> unsent;
+  std::uint32_t generation = 0;
+  std::uint32_t operations = 0;  // In flight, cancellations included.
+  bool connecting = false;
+  bool receive_wanted = false;
+  bool receive_armed = false;
+  bool receive_ended = false;
+  bool sending = false;
+  bool closing = false;
+};
 
 class Streams {
  public:
-  Streams(Ring& ring, BufferPool& buffers, std::uint32_t streams_max);
-  ~Streams();
+  Streams(Ring& ring, Receiver& receiver, std::uint32_t streams_max)
+      : ring_(ring), receiver_(receiver), table_(streams_max) {}
 
   [[nodiscard]] Result<StreamId, Errno> connect(const Endpoint& endpoint, StreamHandler& handler);
   /// Takes an accepted socket. ENOBUFS when all slots are taken (the socket is closed then).
@@ -40,27 +56,25 @@ class Streams {
   [[nodiscard]] bool has_deferred() const noexcept { return !deferred_.empty(); }
   /// Ends the streams that had no operation in flight when they were closed.
   void run_deferred();
+  /// At the end of the Io: makes every operation in flight complete.
+  void cancel_all();
 
  private:
-  struct Stream;
-
-  [[nodiscard]] Stream* find(StreamId id) noexcept;
-  [[nodiscard]] Result<StreamId, Errno> allocate(UniqueFd socket);
-  [[nodiscard]] static std::uint32_t next_generation(std::uint32_t generation) noexcept;
+  void cancel(Stream& stream, std::uint32_t slot, OpKind kind);
+  void cancel_operations(Stream& stream, std::uint32_t slot);
   void arm_receive(Stream& stream, std::uint32_t slot);
-  void cancel_receive(Stream& stream, std::uint32_t slot);
   void submit_send(Stream& stream, std::uint32_t slot);
   void completed_connect(Stream& stream, std::uint32_t slot, const Completion& completion);
   void completed_receive(Stream& stream, std::uint32_t slot, const Completion& completion);
+  void take_bytes(Stream& stream, const Completion& completion);
+  void end_receiving(Stream& stream, Errno error);
   void completed_send(Stream& stream, std::uint32_t slot, const Completion& completion);
   void completed_cancel(Stream& stream, std::uint32_t slot, const Completion& completion);
   void finish_if_idle(Stream& stream, std::uint32_t slot);
 
   Ring& ring_;
-  BufferPool& buffers_;
-  std::uint32_t streams_max_;
-  std::vector<Stream> streams_;  // Never reallocates: references stay valid across callbacks.
-  std::vector<std::uint32_t> free_;
+  Receiver& receiver_;
+  posix::StreamTable<Stream> table_;
   std::vector<StreamId> deferred_;
 };
 

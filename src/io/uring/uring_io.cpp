@@ -12,12 +12,11 @@
 
 #include <fmt/format.h>
 
-#include "io/posix/clocks.hpp"
-#include "io/posix/files.hpp"
-#include "io/uring/buffer_pool.hpp"
-#include "io/uring/files.hpp"
+#include "io/posix/posix_io.hpp"
+#include "io/uring/file_writes.hpp"
 #include "io/uring/listeners.hpp"
 #include "io/uring/probe.hpp"
+#include "io/uring/receiver.hpp"
 #include "io/uring/ring.hpp"
 #include "io/uring/streams.hpp"
 
@@ -25,23 +24,20 @@ namespace tocsin::io {
 namespace uring {
 namespace {
 
-/// The kernel's wait counts CLOCK_MONOTONIC, which stands still while the machine is suspended, and
-/// our deadlines do not. Waiting in slices bounds how late a deadline is noticed after a resume.
-constexpr Duration wait_slice_max = std::chrono::seconds{30};
 /// Completions that one turn handles at most, so that timers and other threads get their share.
 constexpr std::size_t completions_per_turn_max = 8192;
 
-class UringIo final : public Io {
+class UringIo final : public posix::PosixIo {
  public:
-  UringIo(const IoOptions& options, std::unique_ptr<BufferPool> buffers, std::unique_ptr<Ring> ring,
-          UniqueFd event)
-      : buffers_(std::move(buffers)),
+  UringIo(const IoOptions& options, bool multishot, std::unique_ptr<Receiver> receiver,
+          std::unique_ptr<Ring> ring, UniqueFd event)
+      : multishot_(multishot),
+        receiver_(std::move(receiver)),
         ring_(std::move(ring)),
         event_(std::move(event)),
-        streams_(*ring_, *buffers_, options.streams_max),
-        listeners_(*ring_, streams_),
-        files_(*ring_),
-        boot_id_(posix::read_boot_id()) {
+        streams_(*ring_, *receiver_, options.streams_max),
+        listeners_(*ring_, streams_, multishot),
+        writes_(*ring_, files()) {
     arm_wake();
   }
   ~UringIo() override { drain(); }
@@ -67,97 +63,56 @@ class UringIo final : public Io {
 
   void write(FileId file, std::span<const std::byte> bytes, std::uint64_t offset,
              FileHandler& handler) override {
-    files_.write(file, bytes, offset, false, handler);
+    writes_.write(file, bytes, offset, false, handler);
   }
   void write_and_sync(FileId file, std::span<const std::byte> bytes, std::uint64_t offset,
                       FileHandler& handler) override {
-    files_.write(file, bytes, offset, true, handler);
+    writes_.write(file, bytes, offset, true, handler);
   }
-
-  void write_directly(FileId file) override { files_.write_directly(file); }
-  Result<FileId, Errno> open(const std::string& path, OpenMode mode) override {
-    auto fd = posix::open_file(path, mode);
-    if (!fd) return Unexpected{fd.error()};
-    return files_.adopt(std::move(*fd));
-  }
-  void close_file(FileId file) override { files_.close(file); }
-  Result<std::size_t, Errno> read(FileId file, std::span<std::byte> into,
-                                  std::uint64_t offset) override {
-    return posix::read_file(files_.descriptor(file), into, offset);
-  }
-  Result<std::uint64_t, Errno> size(FileId file) override {
-    return posix::file_size(files_.descriptor(file));
-  }
-  Result<void, Errno> truncate(FileId file, std::uint64_t size) override {
-    return posix::truncate_file(files_.descriptor(file), size);
-  }
-  Result<void, Errno> sync(FileId file) override {
-    return posix::sync_file(files_.descriptor(file));
-  }
-  Result<void, Errno> make_directories(const std::string& path) override {
-    return posix::make_directories(path);
-  }
-  Result<void, Errno> sync_directory(const std::string& path) override {
-    return posix::sync_directory(path);
-  }
-  Result<std::vector<std::string>, Errno> list(const std::string& directory) override {
-    return posix::list_directory(directory);
-  }
-  Result<void, Errno> rename(const std::string& from, const std::string& to) override {
-    return posix::rename_file(from, to);
-  }
-  Result<void, Errno> remove(const std::string& path) override { return posix::remove_file(path); }
-  Result<void, Errno> lock(const std::string& path) override {
-    auto held = posix::lock_file(path);
-    if (!held) return Unexpected{held.error()};
-    locks_.push_back(std::move(*held));
-    return {};
-  }
-
-  MonoTime now() const noexcept override { return posix::mono_now(); }
-  WallTime wall_now() const noexcept override { return posix::wall_now(); }
-  bool wall_trusted() const noexcept override { return posix::wall_trusted(); }
-  BootId boot_id() const noexcept override { return boot_id_; }
-  void random(std::span<std::byte> into) noexcept override { posix::fill_random(into); }
 
   void poll(MonoTime deadline) override;
   void wake() noexcept override { ::eventfd_write(event_.get(), 1); }
-  Backend backend() const noexcept override { return Backend::uring; }
+  Backend backend() const noexcept override {
+    return multishot_ ? Backend::uring : Backend::uring_single;
+  }
 
  private:
   void arm_wake();
-  [[nodiscard]] Duration wait_until(MonoTime deadline) const noexcept;
+  void woken(const Completion& completion);
   std::size_t dispatch_all();
   void dispatch(const Completion& completion);
   void drain();
 
-  std::unique_ptr<BufferPool> buffers_;  // Outlives the ring, which writes into it.
+  bool multishot_;
+  std::unique_ptr<Receiver> receiver_;  // Outlives the ring, which writes into its memory.
   std::unique_ptr<Ring> ring_;
   UniqueFd event_;
   Streams streams_;
   Listeners listeners_;
-  Files files_;
-  std::vector<UniqueFd> locks_;
-  BootId boot_id_;
+  FileWrites writes_;
   std::array<Completion, 128> batch_;  // A member: clearing it each turn would be waste.
 };
 
 void UringIo::arm_wake() {
   io_uring_sqe* const sqe = ring_->next_sqe({OpKind::wake, 0, 0});
-  // The poll triggers on each write to the eventfd, so its counter is never read.
-  io_uring_prep_poll_multishot(sqe, event_.get(), POLLIN);
+  if (multishot_) {
+    // The poll triggers on each write to the eventfd, so its counter is never read.
+    io_uring_prep_poll_multishot(sqe, event_.get(), POLLIN);
+  } else {
+    io_uring_prep_poll_add(sqe, event_.get(), POLLIN);
+  }
 }
 
-Duration UringIo::wait_until(MonoTime deadline) const noexcept {
-  if (deadline == MonoTime::min() || streams_.has_deferred()) return Duration::zero();
-  const MonoTime time = now();
-  if (deadline <= time) return Duration::zero();
-  return deadline - time < wait_slice_max ? deadline - time : wait_slice_max;
+void UringIo::woken(const Completion& completion) {
+  if (completion.more()) return;
+  eventfd_t count = 0;
+  if (!multishot_) ::eventfd_read(event_.get(), &count);
+  arm_wake();
 }
 
 void UringIo::poll(MonoTime deadline) {
   for (;;) {
-    const Duration wait = wait_until(deadline);
+    const Duration wait = streams_.has_deferred() ? Duration::zero() : wait_slice(deadline);
     const bool uninterrupted = ring_->submit_and_wait(wait);
     const std::size_t handled = dispatch_all();
     const bool ended = streams_.has_deferred();
@@ -180,7 +135,7 @@ std::size_t UringIo::dispatch_all() {
 void UringIo::dispatch(const Completion& completion) {
   switch (completion.tag.kind) {
     case OpKind::wake:
-      if (!completion.more()) arm_wake();
+      woken(completion);
       break;
     case OpKind::accept:
     case OpKind::accept_pause:
@@ -195,7 +150,7 @@ void UringIo::dispatch(const Completion& completion) {
       break;
     case OpKind::file_write:
     case OpKind::file_sync:
-      files_.complete(completion);
+      writes_.complete(completion);
       break;
     case OpKind::teardown:
       break;
@@ -207,7 +162,10 @@ void UringIo::dispatch(const Completion& completion) {
 void UringIo::drain() {
   if (!ring_->claimed() || !ring_->owned_by_this_thread()) return;
   ring_->drop_pending();
-  io_uring_prep_cancel64(ring_->next_sqe({}), 0, IORING_ASYNC_CANCEL_ANY | IORING_ASYNC_CANCEL_ALL);
+  // One by one: cancelling everything at once is newer (5.19) than what we run on.
+  streams_.cancel_all();
+  listeners_.cancel_all();
+  io_uring_prep_cancel64(ring_->next_sqe({}), OpTag{OpKind::wake, 0, 0}.pack(), 0);
   // Bounded: a write to a dead disk may never end.
   constexpr int rounds_max = 50;
   for (int round = 0; round < rounds_max && ring_->outstanding() > 0; ++round) {
@@ -226,20 +184,35 @@ void UringIo::drain() {
 }  // namespace
 }  // namespace uring
 
-Result<std::unique_ptr<Io>, std::string> make_uring_io(const IoOptions& options) {
-  const KernelProbe probe = probe_kernel();
-  if (!probe.usable()) return Unexpected{probe.reason};
-  auto buffers = uring::BufferPool::make(options.receive_buffers, options.receive_buffer_size);
-  if (!buffers) return Unexpected{buffers.error()};
-  auto ring = uring::Ring::make();
+namespace {
+
+Result<std::unique_ptr<Io>, std::string> make(const IoOptions& options,
+                                              const uring::RingFeatures& features) {
+  auto ring = uring::Ring::make(features);
   if (!ring) return Unexpected{ring.error()};
-  if (const Errno error = (*buffers)->attach((*ring)->raw()); error != 0) {
-    return Unexpected{fmt::format("registering receive buffers: {}", std::strerror(error))};
-  }
+  auto receiver = features.multishot ? uring::make_multishot_receiver(options, (*ring)->raw())
+                                     : uring::make_single_shot_receiver(options);
+  if (!receiver) return Unexpected{receiver.error()};
   UniqueFd event{::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
   if (!event.valid()) return Unexpected{fmt::format("eventfd: {}", std::strerror(errno))};
-  return std::unique_ptr<Io>{std::make_unique<uring::UringIo>(options, std::move(*buffers),
-                                                              std::move(*ring), std::move(event))};
+  return std::unique_ptr<Io>{std::make_unique<uring::UringIo>(
+      options, features.multishot, std::move(*receiver), std::move(*ring), std::move(event))};
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Io>, std::string> make_uring_io(const IoOptions& options) {
+  const KernelProbe probe = probe_kernel();
+  if (!probe.multishot_usable()) return Unexpected{probe.multishot_reason};
+  return make(options, {});
+}
+
+Result<std::unique_ptr<Io>, std::string> make_uring_single_io(const IoOptions& options,
+                                                              UringBaseline baseline) {
+  const KernelProbe probe = probe_kernel();
+  if (!probe.single_shot_usable()) return Unexpected{probe.single_shot_reason};
+  const bool oldest = baseline == UringBaseline::linux_5_10 || !probe.extended_wait;
+  return make(options, {.multishot = false, .extended_wait = !oldest, .plain_setup = oldest});
 }
 
 }  // namespace tocsin::io

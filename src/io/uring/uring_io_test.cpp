@@ -1,233 +1,19 @@
-// What concerns io_uring and real sockets only; the common behaviour is in tests/contract.
+// What concerns io_uring only; the common behaviour is in tests/contract.
 
 #include "io/uring/uring_io.hpp"
 
-#include <dirent.h>
 #include <gtest/gtest.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
-#include <signal.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
 
 #include <cerrno>
-#include <thread>
 
-#include "io/posix/sockets.hpp"
 #include "io/uring/probe.hpp"
-#include "tests/contract/io_contract.hpp"
 
 namespace tocsin::io {
 namespace {
 
-using contract::Acceptor;
-using contract::bytes_of;
-using contract::Peer;
-
-class UringIoTest : public testing::Test {
- protected:
-  void SetUp() override {
-    auto io = make_uring_io({});
-    ASSERT_TRUE(io) << io.error();
-    io_ = std::move(*io);
-    acceptor_ = std::make_unique<Acceptor>(*io_);
-    listener_ = *io_->listen(*parse_endpoint("127.0.0.1:0"), false, *acceptor_);
-  }
-  bool run_until(const std::function<bool()>& done) {
-    const MonoTime limit = io_->now() + std::chrono::seconds{30};
-    while (!done() && io_->now() < limit) io_->poll(limit);
-    return done();
-  }
-  /// A plain blocking socket, connected to the listener.
-  UniqueFd raw_client() {
-    UniqueFd fd{std::move(*posix::open_stream(Endpoint::Family::v4))};
-    sockaddr_storage address;
-    const socklen_t length = posix::to_sockaddr(io_->local_endpoint(listener_), address);
-    EXPECT_EQ(::connect(fd.get(), reinterpret_cast<sockaddr*>(&address), length), 0);
-    return fd;
-  }
-
-  std::unique_ptr<Io> io_;
-  std::unique_ptr<Acceptor> acceptor_;
-  ListenerId listener_;
-};
-
-std::size_t open_descriptors() {
-  std::size_t count = 0;
-  DIR* const directory = ::opendir("/proc/self/fd");
-  while (::readdir(directory) != nullptr) ++count;
-  ::closedir(directory);
-  return count;
-}
-
-// Goal: after the peer's half-close we can still answer (HTTP clients do this).
-TEST_F(UringIoTest, SendsAfterTheOrderlyEnd) {
-  acceptor_->when_accepted = [&](Peer& peer) { io_->receive_start(peer.id); };
-  const UniqueFd client = raw_client();
-  ASSERT_EQ(::send(client.get(), "ask", 3, 0), 3);
-  ASSERT_EQ(::shutdown(client.get(), SHUT_WR), 0);
-  ASSERT_TRUE(run_until([&] { return !acceptor_->peers.empty() && acceptor_->peers[0].ended; }));
-  Peer& server = acceptor_->peers[0];
-  EXPECT_EQ(server.received, "ask");
-  EXPECT_EQ(server.end_error, 0);
-  server.when_sent = [&] { server.close(); };
-  server.send("answer");
-  ASSERT_TRUE(run_until([&] { return server.closed == 1; }));
-  std::array<char, 16> answer{};
-  EXPECT_EQ(::recv(client.get(), answer.data(), answer.size(), 0), 6);
-  EXPECT_EQ(::recv(client.get(), answer.data(), answer.size(), 0), 0);
-}
-
-// Goal: a reset is an error, not an orderly end.
-TEST_F(UringIoTest, TellsAReset) {
-  acceptor_->when_accepted = [&](Peer& peer) { io_->receive_start(peer.id); };
-  UniqueFd client = raw_client();
-  ASSERT_TRUE(run_until([&] { return !acceptor_->peers.empty(); }));
-  const linger now{1, 0};
-  ASSERT_EQ(::setsockopt(client.get(), SOL_SOCKET, SO_LINGER, &now, sizeof now), 0);
-  client.reset();
-  Peer& server = acceptor_->peers[0];
-  ASSERT_TRUE(run_until([&] { return server.ended == 1; }));
-  EXPECT_EQ(server.end_error, ECONNRESET);
-  server.close();
-  ASSERT_TRUE(run_until([&] { return server.closed == 1; }));
-}
-
-// Goal: out of descriptors, accepting reports it, rests, and goes on when there are some again.
-TEST_F(UringIoTest, SurvivesRunningOutOfDescriptors) {
-  const UniqueFd client{std::move(*posix::open_stream(Endpoint::Family::v4))};
-  sockaddr_storage address;
-  const socklen_t length = posix::to_sockaddr(io_->local_endpoint(listener_), address);
-  rlimit before{};
-  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &before), 0);
-  rlimit none = before;
-  none.rlim_cur = 0;
-  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &none), 0);
-  EXPECT_EQ(::connect(client.get(), reinterpret_cast<sockaddr*>(&address), length), 0);
-  const bool told = run_until([&] { return acceptor_->errors.size() == 2; });
-  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &before), 0);
-  ASSERT_TRUE(told);
-  EXPECT_EQ(acceptor_->errors[0], EMFILE);
-  EXPECT_TRUE(acceptor_->peers.empty());
-  ASSERT_TRUE(run_until([&] { return acceptor_->peers.size() == 1; }));
-}
-
-// Goal: closing a listener during the rest after an error ends the rest too.
-TEST_F(UringIoTest, ClosesAListenerAtRest) {
-  const UniqueFd client = raw_client();
-  rlimit before{};
-  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &before), 0);
-  rlimit none = before;
-  none.rlim_cur = 0;
-  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &none), 0);
-  const bool told = run_until([&] { return acceptor_->errors.size() == 1; });
-  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &before), 0);
-  ASSERT_TRUE(told);
-  io_->close_listener(listener_);
-  const MonoTime later = io_->now() + std::chrono::milliseconds{150};
-  while (io_->now() < later) io_->poll(later);
-  EXPECT_TRUE(acceptor_->peers.empty());
-}
-
-// Goal: an Io that was prepared on one thread works on another.
-TEST_F(UringIoTest, IsUsedByTheThreadThatPolls) {
-  std::thread owner([&] {
-    Peer client(*io_);
-    client.id = *io_->connect(io_->local_endpoint(listener_), client);
-    EXPECT_TRUE(run_until([&] { return client.connected == 1; }));
-    EXPECT_EQ(client.connect_error, 0);
-    client.close();
-    EXPECT_TRUE(run_until([&] { return client.closed == 1; }));
-  });
-  owner.join();
-  EXPECT_EQ(acceptor_->peers.size(), 1U);
-}
-
-// Goal: destroying an Io in the middle of everything leaks no descriptor and calls nobody.
-TEST_F(UringIoTest, DestroysWithOperationsInFlight) {
-  io_.reset();
-  const std::size_t before = open_descriptors();
-  SetUp();
-  Peer client(*io_);
-  client.id = *io_->connect(io_->local_endpoint(listener_), client);
-  ASSERT_TRUE(run_until([&] { return !acceptor_->peers.empty() && client.connected == 1; }));
-  io_->receive_start(client.id);
-  client.send(contract::pattern(64U << 20U));
-  io_->poll(MonoTime::min());
-  const UniqueFd waiting = raw_client();
-  Peer never_submitted(*io_);
-  never_submitted.id = *io_->connect(io_->local_endpoint(listener_), never_submitted);
-  const std::size_t sent = static_cast<std::size_t>(client.sent);
-  io_.reset();
-  EXPECT_EQ(static_cast<std::size_t>(client.sent), sent);
-  EXPECT_EQ(client.closed + never_submitted.closed + never_submitted.connected, 0);
-  EXPECT_EQ(open_descriptors(), before + 1) << "all but the plain client's";
-}
-
-// Goal: two Ios can share one port.
-TEST_F(UringIoTest, SharesAPort) {
-  const auto first = io_->listen(*parse_endpoint("127.0.0.1:0"), true, *acceptor_);
-  ASSERT_TRUE(first);
-  const Endpoint endpoint = io_->local_endpoint(*first);
-  auto other = make_uring_io({});
-  ASSERT_TRUE(other);
-  EXPECT_TRUE((*other)->listen(endpoint, true, *acceptor_));
-}
-
-// Goal: IPv6 endpoints work like IPv4 ones.
-TEST_F(UringIoTest, ListensOnIpv6) {
-  const auto listener = io_->listen(*parse_endpoint("[::1]:0"), false, *acceptor_);
-  if (!listener) GTEST_SKIP() << "no IPv6 here";
-  Peer client(*io_);
-  client.id = *io_->connect(io_->local_endpoint(*listener), client);
-  ASSERT_TRUE(run_until([&] { return client.connected == 1 && !acceptor_->peers.empty(); }));
-  EXPECT_EQ(client.connect_error, 0);
-  EXPECT_EQ(acceptor_->last_peer.family, Endpoint::Family::v6);
-}
-
-// Goal: a full disk or a file-size limit is told, also when part of the bytes fitted.
-// Method: RLIMIT_FSIZE makes the kernel write short first, then refuse.
-TEST_F(UringIoTest, DoesNotReportAShortWriteAsSynced) {
-  std::string path = testing::TempDir() + "/tocsin-short-XXXXXX";
-  const UniqueFd created{::mkstemp(path.data())};
-  const auto file = io_->open(path, OpenMode::write_existing);
-  ASSERT_TRUE(file);
-  ::signal(SIGXFSZ, SIG_IGN);
-  rlimit before{};
-  ASSERT_EQ(::getrlimit(RLIMIT_FSIZE, &before), 0);
-  rlimit small = before;
-  small.rlim_cur = 10'000;
-  ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &small), 0);
-  const std::string text = contract::pattern(50'000);
-  contract::FileDone done;
-  io_->write_and_sync(*file, bytes_of(text), 0, done);
-  const bool finished = run_until([&] { return done.count == 1; });
-  ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &before), 0);
-  ASSERT_TRUE(finished);
-  EXPECT_EQ(done.error, EFBIG);
-  EXPECT_EQ(io_->size(*file).value(), 10'000U);
-  io_->close_file(*file);
-  ASSERT_TRUE(io_->remove(path));
-}
-
-// Goal: accepted connections answer without Nagle's delay: they inherit the listener's option.
-TEST(PosixSockets, AcceptedSocketsInheritNoDelay) {
-  const auto listener = posix::open_listener(*parse_endpoint("127.0.0.1:0"), false);
-  ASSERT_TRUE(listener);
-  const UniqueFd client{std::move(*posix::open_stream(Endpoint::Family::v4))};
-  sockaddr_storage address;
-  const socklen_t length = posix::to_sockaddr(*posix::local_endpoint((*listener).get()), address);
-  ASSERT_EQ(::connect(client.get(), reinterpret_cast<sockaddr*>(&address), length), 0);
-  const UniqueFd accepted{::accept((*listener).get(), nullptr, nullptr)};
-  for (const int fd : {client.get(), accepted.get()}) {
-    int on = 0;
-    socklen_t size = sizeof on;
-    ASSERT_EQ(::getsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, &size), 0);
-    EXPECT_EQ(on, 1);
-  }
-}
-
 TEST(UringIo, RefusesBadOptions) {
+  if (!probe_kernel().multishot_usable()) GTEST_SKIP() << probe_kernel().multishot_reason;
   EXPECT_FALSE(make_uring_io({.receive_buffers = 3}));
   EXPECT_FALSE(make_uring_io({.receive_buffers = 1U << 16U}));
   EXPECT_FALSE(make_uring_io({.receive_buffer_size = 0}));
@@ -236,9 +22,12 @@ TEST(UringIo, RefusesBadOptions) {
 // Goal: the probe says the same as reality, and says why when there is no ring.
 TEST(KernelProbe, ExplainsWhatIsMissing) {
   const KernelProbe probe = probe_kernel();
-  EXPECT_EQ(probe.usable(), probe.reason.empty());
+  EXPECT_EQ(probe.multishot_usable(), probe.multishot_reason.empty());
+  EXPECT_EQ(probe.single_shot_usable(), probe.single_shot_reason.empty());
+  EXPECT_TRUE(probe.single_shot_usable() || !probe.multishot_usable());
   EXPECT_FALSE(probe.kernel_release.empty());
   EXPECT_GT(probe.files_soft, 0U);
+  if (!probe.single_shot_usable()) return;
   rlimit before{};
   ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &before), 0);
   rlimit none = before;
@@ -246,9 +35,10 @@ TEST(KernelProbe, ExplainsWhatIsMissing) {
   ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &none), 0);
   const KernelProbe starved = probe_kernel();
   ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &before), 0);
-  EXPECT_FALSE(starved.usable());
+  EXPECT_FALSE(starved.single_shot_usable());
   EXPECT_EQ(starved.uring_error, EMFILE);
-  EXPECT_NE(starved.reason.find("RLIMIT_NOFILE"), std::string::npos) << starved.reason;
+  EXPECT_NE(starved.single_shot_reason.find("RLIMIT_NOFILE"), std::string::npos)
+      << starved.single_shot_reason;
 }
 
 }  // namespace

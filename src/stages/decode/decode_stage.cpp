@@ -5,9 +5,9 @@
 #include <cstring>
 #include <utility>
 
+#include "base/base64.hpp"
 #include "base/hash.hpp"
 #include "flow/route_info.hpp"
-#include "stages/decode/base64.hpp"
 #include "stages/decode/envelope.hpp"
 #include "stages/decode/refuse_json.hpp"
 
@@ -48,6 +48,7 @@ DecodeStage::DecodeStage(flow::Loop& loop, flow::BatchPool& pool, flow::BatchSin
       event_size_max_(settings.event_size_max),
       body_size_max_(std::max(settings.body_size_max, settings.event_size_max)),
       payload_max_(pool.payload_max()),
+      quotas_(settings.quotas),
       batches_(loop, pool, sink, settings.reactor, settings.inflight_max),
       sources_(std::move(sources)),
       known_topics_(random_seed(loop.io())),
@@ -86,6 +87,7 @@ DecodeStage::Outcome DecodeStage::add_known(const KnownTopics::Entry& known, con
   flow::Batch* const batch = batches_.room_for(event.level.value_or(known.source->level),
                                                payload.size(), known.attrs_size);
   if (batch == nullptr) return refuse(Refusal::capacity, "no memory is free: try again later");
+  if (const auto check = admit(event, *known.source); !check) return Unexpected{check.error()};
   std::memcpy(batch->payload_tail(), payload.data(), payload.size());
   RecordHeader header = make_header(*known.source, payload.size());
   header.partition_hash = known.partition_hash;
@@ -206,6 +208,19 @@ Check DecodeStage::find_source() noexcept {
   return {};
 }
 
+// Last of all: what has been charged is stored.
+Check DecodeStage::admit(const RawEvent& event, const flow::SourceConfig& source) noexcept {
+  if (event.sender != nullptr && !event.sender->allows(flow::Access::publish, source.name, {})) {
+    return refuse(Refusal::access, "the client may not send events of this source");
+  }
+  if (source.rate == 0 || quotas_ == nullptr) return {};
+  const auto wait = quotas_->take_source(source.name, 1, loop_.now());
+  if (!wait) return {};
+  return Unexpected{Rejection{.reason = Refusal::quota,
+                              .detail = "the event source takes no more events for now",
+                              .retry_after = *wait}};
+}
+
 Check DecodeStage::apply_transport(const RawEvent& event) noexcept {
   draft_.message = event.message;
   if (event.message != nullptr && draft_.get(AttributeTag::source) != event.topic) {
@@ -308,11 +323,15 @@ DecodeStage::Outcome DecodeStage::append(const RawEvent& event, const AckToken& 
   if (batch == nullptr) return refuse(Refusal::capacity, "no memory is free: try again later");
   const auto payload_size = write_payload(*batch);
   if (!payload_size) return Unexpected{payload_size.error()};
+  const flow::SourceConfig* const source = draft_.registered;
+  if (source != nullptr) {
+    if (const auto check = admit(event, *source); !check) return Unexpected{check.error()};
+  }
   const RecordHeader header = header_of_draft(*payload_size);
   const std::string_view attrs{attrs_.data(), *attrs_size};
   batch->append(header, attrs, loop_.now(), ack);
-  if (is_plain(event)) {
-    known_topics_.keep(event.topic, attrs, *draft_.registered, header.partition_hash);
+  if (source != nullptr && is_plain(event)) {
+    known_topics_.keep(event.topic, attrs, *source, header.partition_hash);
   }
   batches_.appended(*batch);
   return Accepted{.id = header.id, .type = draft_.get(AttributeTag::type), .data = draft_.data};

@@ -12,6 +12,7 @@
 #include "flow/batch.hpp"
 #include "flow/intake.hpp"
 #include "flow/loop.hpp"
+#include "flow/quota.hpp"
 #include "flow/sources.hpp"
 #include "protocol/json/validator.hpp"
 #include "stages/decode/event_draft.hpp"
@@ -26,6 +27,7 @@ struct Settings {
   std::size_t event_size_max = 256 * 1024;      ///< Bytes of one event as it comes in.
   std::size_t body_size_max = 4 * 1024 * 1024;  ///< Bytes of one batch body.
   std::uint32_t inflight_max = 2;               ///< See OpenBatches.
+  flow::Quotas* quotas = nullptr;               ///< What sources with a rate are charged to.
 };
 
 /// Everything on the loop's thread, but for describe() and batches().on_batch_available().
@@ -66,6 +68,7 @@ class DecodeStage final : public flow::Intake, public MetricSource {
   [[nodiscard]] Check find_source() noexcept;
   [[nodiscard]] Level default_level() const noexcept;
   [[nodiscard]] Check read_opaque(const flow::RawEvent& event) noexcept;
+  [[nodiscard]] Check admit(const flow::RawEvent& event, const flow::SourceConfig& source) noexcept;
   [[nodiscard]] Check apply_transport(const flow::RawEvent& event) noexcept;
   Outcome append(const flow::RawEvent& event, const flow::AckToken& ack) noexcept;
   [[nodiscard]] Result<std::size_t, flow::Rejection> write_payload(flow::Batch& batch) noexcept;
@@ -85,6 +88,7 @@ class DecodeStage final : public flow::Intake, public MetricSource {
   const std::size_t event_size_max_;
   const std::size_t body_size_max_;
   const std::size_t payload_max_;
+  flow::Quotas* const quotas_;
   OpenBatches batches_;
   SourceIndex sources_;
   KnownTopics known_topics_;

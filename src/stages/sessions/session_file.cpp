@@ -1,5 +1,6 @@
 #include "stages/sessions/session_file.hpp"
 
+#include <fcntl.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -91,7 +92,7 @@ DbResult<void> SessionFile::open_or_replace() {
 
 Result<void, std::string> SessionFile::load(RowSink& sink) {
   const std::filesystem::path path(path_);
-  if (::access(path.parent_path().c_str(), W_OK) != 0) {
+  if (::faccessat(AT_FDCWD, path.parent_path().c_str(), W_OK, AT_EACCESS) != 0) {
     return Unexpected{fmt::format("cannot write to {}: {}", path.parent_path().string(),
                                   std::error_code(errno, std::generic_category()).message())};
   }

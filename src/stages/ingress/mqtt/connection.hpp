@@ -59,6 +59,8 @@ class MqttConnection final : public io::StreamHandler, public flow::Timer {
   void flush() noexcept;
   void on_authenticated(const flow::AuthAnswer& answer) noexcept;
   void taken_over() noexcept;
+  /// Its user has gone: ends it (5.0: DISCONNECT 0x87).
+  void end_if_revoked() noexcept;
   void drain() noexcept;
   void abort(MqttClose reason) noexcept;
   /// Gives back what buffers keep for the next use, unless there was traffic since the last call.

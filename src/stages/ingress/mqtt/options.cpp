@@ -14,6 +14,7 @@ MqttOptions MqttOptions::from(const OptionValues& values) {
   };
   MqttOptions options;
   options.listen = values.list("listen");
+  options.listen_tls = values.list("listen_tls");
   options.allow_anonymous = values.flag("allow_anonymous");
   options.connections_max = static_cast<std::uint32_t>(values.number("connections_max"));
   options.connect_timeout = std::chrono::milliseconds(values.number("connect_timeout_ms"));
@@ -39,14 +40,14 @@ MqttOptions MqttOptions::from(const OptionValues& values) {
 }
 
 std::string MqttOptions::check(std::size_t payload_max) const {
-  for (const std::string& text : listen) {
+  std::vector<std::string> all = listen;
+  all.insert(all.end(), listen_tls.begin(), listen_tls.end());
+  for (const std::string& text : all) {
     const auto endpoint = io::parse_endpoint(text);
     if (!endpoint) return fmt::format("\"{}\" is not an IP address with a port", text);
     if (!endpoint->is_loopback() && !allow_anonymous) {
       return fmt::format(
-          "\"{}\" is not a loopback address: that needs allow_anonymous = true, "
-          "because clients are not authenticated yet",
-          text);
+          "\"{}\" is not a loopback address: that needs users, or allow_anonymous = true", text);
     }
   }
   if (packet_size_max > payload_max) {

@@ -12,15 +12,18 @@
 
 namespace tocsin::ingress {
 
-inline constexpr std::array<OptionSpec, 21> mqtt_options{{
+inline constexpr std::array<OptionSpec, 22> mqtt_options{{
     {.key = "listen",
      .type = OptionType::text_list,
      .fallback = "127.0.0.1:1883",
      .help = "Addresses and ports to listen on; an empty list turns MQTT off."},
+    {.key = "listen_tls",
+     .type = OptionType::text_list,
+     .help = "The same for MQTT over TLS, with the certificate of [tls]."},
     {.key = "allow_anonymous",
      .type = OptionType::boolean,
      .fallback = "false",
-     .help = "Allows listening beyond loopback, although clients are not authenticated yet."},
+     .help = "Listen beyond loopback although there are no users, so that nobody authenticates."},
     {.key = "connections_max",
      .type = OptionType::integer,
      .fallback = "10000",
@@ -141,6 +144,7 @@ inline constexpr std::array<OptionSpec, 21> mqtt_options{{
 
 struct MqttOptions {
   std::vector<std::string> listen{"127.0.0.1:1883"};
+  std::vector<std::string> listen_tls;
   bool allow_anonymous = false;
   std::uint32_t connections_max = 10'000;
   Duration connect_timeout = std::chrono::seconds(10);

@@ -52,7 +52,8 @@ MqttServer::MqttServer(flow::Loop& loop, flow::Intake& intake, const MqttOptions
 MqttServer::~MqttServer() { loop_.remove_ticker(*this); }
 
 Result<io::Endpoint, std::string> MqttServer::listen(const io::Endpoint& endpoint, bool shared) {
-  const auto listener = loop_.io().listen(endpoint, shared, *this);
+  io::AcceptHandler& handler = gated_ != nullptr ? static_cast<io::AcceptHandler&>(*gated_) : *this;
+  const auto listener = loop_.io().listen(endpoint, shared, handler);
   if (!listener) {
     return Unexpected{fmt::format("cannot listen for MQTT on {}: {}", io::to_string(endpoint),
                                   std::generic_category().message(listener.error()))};
@@ -301,6 +302,10 @@ void MqttServer::drain() noexcept {
 void MqttServer::close_now() noexcept {
   drain();
   for (const auto& connection : connections_) connection->abort(MqttClose::shutdown);
+}
+
+void MqttServer::end_revoked() noexcept {
+  for (const auto& connection : connections_) connection->end_if_revoked();
 }
 
 void MqttServer::describe(MetricSink& sink) const {

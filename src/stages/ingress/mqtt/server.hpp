@@ -18,6 +18,7 @@
 #include "flow/loop.hpp"
 #include "flow/quota.hpp"
 #include "flow/session_store.hpp"
+#include "io/gated_listener.hpp"
 #include "io/io.hpp"
 #include "stages/ingress/mqtt/directory.hpp"
 #include "stages/ingress/mqtt/hub.hpp"
@@ -66,6 +67,8 @@ class MqttServer final : public io::AcceptHandler,
   void drain() noexcept;
   /// Closes what drain() has left, without waiting.
   void close_now() noexcept;
+  /// Ends the connections of users who have gone or were deactivated.
+  void end_revoked() noexcept;
   [[nodiscard]] bool closed() const noexcept {
     return open_ == 0 && !sessions_.wills_waiting() && sessions_.settled();
   }
@@ -80,6 +83,10 @@ class MqttServer final : public io::AcceptHandler,
   /// What guards and keeps; each may stay null. Before listening; all outlive the server.
   void set_authenticator(flow::Authenticator* authenticator) noexcept {
     authenticator_ = authenticator;
+  }
+  /// Limits the connections of an address that plain listeners accept.
+  void set_gate(io::AddressGate* gate) {
+    gated_ = gate != nullptr ? std::make_unique<io::GatedListener>(*this, *gate) : nullptr;
   }
   void set_quotas(flow::Quotas* quotas) noexcept { quotas_ = quotas; }
   void set_session_store(flow::SessionStore* store) noexcept { store_ = store; }
@@ -169,6 +176,7 @@ class MqttServer final : public io::AcceptHandler,
   ByteBudget budget_;
   MqttStats stats_;
   std::vector<io::ListenerId> listeners_;
+  std::unique_ptr<io::GatedListener> gated_;
   std::vector<std::unique_ptr<MqttConnection>> connections_;  // By slot; grows, never shrinks.
   std::vector<std::uint32_t> free_slots_;
   std::vector<std::uint32_t> dirty_;
