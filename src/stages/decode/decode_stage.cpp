@@ -83,6 +83,7 @@ DecodeStage::Outcome DecodeStage::add_known(const KnownTopics::Entry& known, con
   if (const auto document = validator_.validate(payload); !document) {
     return refuse_json(document.error());
   }
+  if (const auto check = admit(*known.source, event); !check) return Unexpected{check.error()};
   if (payload.size() > payload_max_) return refuse(Refusal::too_large, "the payload is too large");
   flow::Batch* const batch = batches_.room_for(event.level.value_or(known.source->level),
                                                payload.size(), known.attrs_size);
@@ -117,7 +118,9 @@ DecodeStage::Outcome DecodeStage::decode(const RawEvent& event, const json::Valu
   if (const auto check = read(event, root); !check) return account(Unexpected{check.error()});
   if (event.envelope != Envelope::message) {
     if (const auto check = find_source(); !check) return account(Unexpected{check.error()});
-    if (const auto check = admit(event); !check) return account(Unexpected{check.error()});
+    if (const auto check = admit(*draft_.registered, event); !check) {
+      return account(Unexpected{check.error()});
+    }
   }
   if (const auto check = apply_transport(event); !check) {
     return account(Unexpected{check.error()});
@@ -203,8 +206,7 @@ Check DecodeStage::find_source() noexcept {
   return {};
 }
 
-Check DecodeStage::admit(const RawEvent& event) noexcept {
-  const flow::SourceConfig& source = *draft_.registered;
+Check DecodeStage::admit(const flow::SourceConfig& source, const RawEvent& event) noexcept {
   if (event.sender != nullptr && !event.sender->allows(flow::Access::publish, source.name, {})) {
     return refuse(Refusal::access, "the client may not send events of this source");
   }

@@ -66,7 +66,7 @@ class DecodeStage final : public flow::Intake, public MetricSource {
   [[nodiscard]] Check read_document(const flow::RawEvent& event, const json::Value* root) noexcept;
   [[nodiscard]] Check read_binary(const flow::RawEvent& event) noexcept;
   [[nodiscard]] Check find_source() noexcept;
-  [[nodiscard]] Check admit(const flow::RawEvent& event) noexcept;
+  [[nodiscard]] Check admit(const flow::SourceConfig& source, const flow::RawEvent& event) noexcept;
   [[nodiscard]] Check apply_transport(const flow::RawEvent& event) noexcept;
   Outcome append(const flow::RawEvent& event, const flow::AckToken& ack) noexcept;
   [[nodiscard]] Result<std::size_t, flow::Rejection> write_payload(flow::Batch& batch) noexcept;
