@@ -79,7 +79,7 @@ struct RawEvent {
   std::span<const Field> attributes;
   /// Of the hop, as the sender wrote it; used when it is well-formed and the event carries none.
   std::string_view traceparent;
-  std::optional<Level> level;            ///< Overrides the source's level.
+  std::optional<Level> level;  ///< Overrides the source's level.
   /// Who must be allowed to publish to the name of the event's source; null: nobody asks.
   const Identity* sender = nullptr;
   const MqttMessage* message = nullptr;  ///< Set when the event came over our MQTT listener.
