@@ -83,6 +83,7 @@ DecodeStage::Outcome DecodeStage::add_known(const KnownTopics::Entry& known, con
   if (const auto document = validator_.validate(payload); !document) {
     return refuse_json(document.error());
   }
+  if (const auto check = admit(*known.source, event); !check) return Unexpected{check.error()};
   if (payload.size() > payload_max_) return refuse(Refusal::too_large, "the payload is too large");
   flow::Batch* const batch = batches_.room_for(event.level.value_or(known.source->level),
                                                payload.size(), known.attrs_size);
@@ -303,10 +304,10 @@ RecordHeader DecodeStage::header_of_draft(std::size_t payload_size) noexcept {
 
 Level DecodeStage::default_level() const noexcept {
   if (draft_.registered != nullptr) return draft_.registered->level;
-  // Nobody waits for a QoS 0 message: it need not wait for the disk. One that is retained must not
-  // overtake another.
-  const bool at_once =
-      draft_.message != nullptr && draft_.message->qos == 0 && !draft_.message->retain;
+  // Nobody waits for a QoS 0 message: it need not wait for the disk, unless it would overtake what
+  // does. Retained ones must not overtake each other, whatever their QoS.
+  const bool at_once = draft_.message != nullptr && draft_.message->qos == 0 &&
+                       !draft_.message->retain && batches_.idle(Level::stored);
   return at_once ? Level::accepted : Level::stored;
 }
 

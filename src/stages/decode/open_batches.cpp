@@ -73,9 +73,7 @@ MonoTime OpenBatches::on_tick(MonoTime /*now*/) noexcept {
 }
 
 bool OpenBatches::idle() const noexcept {
-  return std::all_of(slots_.begin(), slots_.end(), [](const Slot& own) {
-    return own.inflight == 0 && (own.open == nullptr || own.open->empty());
-  });
+  return idle(Level::accepted) && idle(Level::stored);
 }
 
 void OpenBatches::record_ack_times(const flow::Batch& batch) noexcept {
