@@ -83,7 +83,6 @@ DecodeStage::Outcome DecodeStage::add_known(const KnownTopics::Entry& known, con
   if (const auto document = validator_.validate(payload); !document) {
     return refuse_json(document.error());
   }
-  if (const auto check = admit(*known.source, event); !check) return Unexpected{check.error()};
   if (payload.size() > payload_max_) return refuse(Refusal::too_large, "the payload is too large");
   flow::Batch* const batch = batches_.room_for(event.level.value_or(known.source->level),
                                                payload.size(), known.attrs_size);

@@ -72,9 +72,7 @@ MonoTime OpenBatches::on_tick(MonoTime /*now*/) noexcept {
   return MonoTime::max();
 }
 
-bool OpenBatches::idle() const noexcept {
-  return idle(Level::accepted) && idle(Level::stored);
-}
+bool OpenBatches::idle() const noexcept { return idle(Level::accepted) && idle(Level::stored); }
 
 void OpenBatches::record_ack_times(const flow::Batch& batch) noexcept {
   const auto block = batch.view();
