@@ -37,10 +37,12 @@ tocsin_room(base FOLDERS base LINK fmt::fmt spdlog::spdlog Threads::Threads)
 tocsin_room(io FOLDERS io
             LINK tocsin_base PkgConfig::uring PkgConfig::cares tocsin_mbedtls tocsin_mbedx509
                  tocsin_mbedcrypto)
-tocsin_room(protocol FOLDERS protocol LINK tocsin_base tocsin_llhttp simdjson::simdjson)
+tocsin_room(protocol FOLDERS protocol LINK tocsin_base tocsin_llhttp simdjson::simdjson
+                          ZLIB::ZLIB)
+tocsin_room(store FOLDERS store LINK tocsin_base SQLite::SQLite3)
 tocsin_room(flow FOLDERS flow LINK tocsin_io tocsin_protocol tocsin_paho_cpp tocsin_paho_c)
-tocsin_room(stages FOLDERS stages LINK tocsin_flow tocsin_mbedcrypto)
-tocsin_room(control FOLDERS control LINK tocsin_stages)
+tocsin_room(stages FOLDERS stages LINK tocsin_flow tocsin_store tocsin_mbedcrypto)
+tocsin_room(control FOLDERS control LINK tocsin_stages PkgConfig::sodium)
 target_compile_definitions(tocsin_control PUBLIC TOML_EXCEPTIONS=0 TOML_HEADER_ONLY=1)
 tocsin_room(app FOLDERS app LINK tocsin_control)
 tocsin_room(cli FOLDERS cli LINK tocsin_app CLI11::CLI11)

@@ -10,6 +10,7 @@
 #include "base/hash.hpp"
 #include "control/config/units.hpp"
 #include "control/metrics/exposition.hpp"
+#include "stages/ingress/subscription/check.hpp"
 
 namespace tocsin::app {
 namespace {
@@ -54,8 +55,8 @@ Result<io::EgressPolicy, std::string> egress_policy(const std::vector<std::strin
 
 Result<void, std::string> Engine::Parts::build() {
   using Step = Result<void, std::string> (Parts::*)();
-  for (const Step step :
-       {&Parts::plan, &Parts::make_loops, &Parts::prepare_data, &Parts::compile}) {
+  for (const Step step : {&Parts::plan, &Parts::make_loops, &Parts::prepare_data, &Parts::compile,
+                          &Parts::open_session_store}) {
     if (auto done = (this->*step)(); !done) return done;
   }
   router = std::make_unique<api::StatusRouter>(
@@ -69,6 +70,9 @@ Result<void, std::string> Engine::Parts::build() {
   for (std::uint32_t i = 0; i < thread_plan.reactors; ++i) {
     if (auto made = make_reactor(i); !made) return made;
   }
+  if (auto made = make_auth(); !made) return made;
+  if (auto made = make_tls(); !made) return made;
+  if (auto loaded = ingress::load_sessions(*broker, *session_store); !loaded) return loaded;
   make_workers();
   make_journal();
   if (auto applied = apply_channels(config.channels); !applied) return applied;
@@ -86,11 +90,13 @@ Result<void, std::string> Engine::Parts::build() {
 Result<void, std::string> Engine::Parts::plan() {
   const auto threads_wanted = static_cast<std::uint32_t>(config.server.number("threads"));
   const auto memory_max = flow::addressable(config.server.number("memory_max"));
-  const auto planned = flow::plan_resources(memory_max, threads_wanted, environment.processors);
+  const auto demands = config::memory_demands(config);
+  const auto planned =
+      flow::plan_resources(memory_max, threads_wanted, environment.processors, demands);
   if (!planned) {
     return Unexpected{fmt::format("memory_max of {} {}",
                                   config::format_bytes(static_cast<std::int64_t>(memory_max)),
-                                  flow::memory_shortage(memory_max, threads_wanted))};
+                                  flow::memory_shortage(memory_max, threads_wanted, demands))};
   }
   thread_plan = planned->threads;
   memory = planned->memory;
@@ -170,40 +176,66 @@ Result<void, std::string> Engine::Parts::compile() {
   auto compiled = RuleSnapshot::compile(config.rules, seed);
   if (!compiled) return Unexpected{compiled.error()};
   snapshot = *compiled;
+  auto limits = flow::QuotaTable::Settings::from(config.quota);
+  limits.buckets_max =
+      std::min(limits.buckets_max, memory.quota_bytes / flow::QuotaTable::bucket_size());
+  quotas = std::make_unique<flow::QuotaTable>(limits, hash64("quotas", seed));
+  quotas->set_sources(config.sources);
+  return {};
+}
+
+Result<void, std::string> Engine::Parts::open_session_store() {
+  session_store = environment.session_store;
+  if (session_store == nullptr) {
+    const io::Io& io = journal_loop->io();
+    database = std::make_unique<sessions::SqliteSessionStore>(
+        sessions::StoreSettings{.path = config.server.text("data") + "/tocsin.db",
+                                .queue_bytes_max = memory.store_queue_bytes,
+                                .hash_seed = seed,
+                                .wall_now = [&io] { return io.wall_now(); },
+                                .wall_trusted = io.wall_trusted()},
+        environment.log);
+    session_store = database.get();
+  }
   return {};
 }
 
 Result<void, std::string> Engine::Parts::make_reactor(std::uint32_t index) {
   Reactor& reactor = reactors[index];
-  if (sessions == nullptr) {
-    sessions = std::make_unique<ingress::SessionDirectory>();
-    auto options = ingress::MqttOptions::from(config.mqtt);
-    hub = std::make_unique<ingress::MqttHub>(
-        std::min(options.notifications_bytes_max, memory.output_bytes / 2));
+  if (broker == nullptr) {
+    const auto options = config::mqtt_options_of(config);
+    // Output of clients, notifications on their way, what waits in sessions, what is retained.
+    const std::size_t share = std::min(options.notifications_bytes_max, memory.output_bytes / 4);
+    broker = std::make_unique<ingress::BrokerShared>(share);
+    hub = std::make_unique<ingress::MqttHub>(share);
   }
-  auto http = ingress::HttpOptions::from(config.http);
+  auto http = config::http_options_of(config);
   http.connections_max = std::min(http.connections_max, memory.connections_max);
   http.body_size_max = std::min(http.body_size_max, memory.body_size_max);
   http.carry_bytes_max = std::min(http.carry_bytes_max, memory.carry_bytes);
-  auto mqtt = ingress::MqttOptions::from(config.mqtt);
+  auto mqtt = config::mqtt_options_of(config);
   if (const auto problem = mqtt.check(batches->payload_max()); !problem.empty()) {
     return Unexpected{"mqtt: " + problem};
   }
   mqtt = mqtt.share(thread_plan.reactors);
   mqtt.connections_max = std::min(mqtt.connections_max, memory.connections_max);
   mqtt.carry_bytes_max = std::min(mqtt.carry_bytes_max, memory.carry_bytes);
+  mqtt.retained_bytes_max = std::min(mqtt.retained_bytes_max, memory.output_bytes / 4);
 
   reactor.decode = std::make_unique<decode::DecodeStage>(
       *reactor.loop, *batches, gate, sources,
       decode::Settings{
           .reactor = index,
           .event_size_max = static_cast<std::size_t>(config.server.number("event_size_max")),
-          .body_size_max = http.body_size_max},
+          .body_size_max = http.body_size_max,
+          .quotas = quotas.get()},
       environment.log);
   reactor.http = std::make_unique<ingress::HttpServer>(*reactor.loop, *reactor.decode, http,
                                                        environment.log, *router);
+  reactor.http->set_quotas(quotas.get());
   reactor.mqtt = std::make_unique<ingress::MqttServer>(*reactor.loop, *reactor.decode, mqtt,
-                                                       environment.log, *sessions, hub.get());
+                                                       environment.log, *broker, hub.get());
+  reactor.mqtt->set_session_store(session_store);
   return {};
 }
 
@@ -245,6 +277,10 @@ void Engine::Parts::make_journal() {
     wiring.reactors.push_back({.loop = reactor.loop,
                                .receiver = &reactor.decode->batches(),
                                .kind = flow::message_batch_committed});
+    wiring.subscribers.push_back({.target = {.loop = reactor.loop,
+                                             .receiver = reactor.mqtt.get(),
+                                             .kind = ingress::MqttServer::message_batch},
+                                  .wanted = &reactor.mqtt->router().wanted()});
   }
   for (std::size_t i = 0; i < workers.size(); ++i) {
     wiring.workers.push_back(
@@ -325,17 +361,21 @@ Result<void, std::string> Engine::Parts::make_subscriptions() {
       return Unexpected{fmt::format("subscription {}: {}", subscription.name, problem)};
     }
     Reactor& reactor = reactors[i % reactors.size()];
-    reactor.subscriptions.push_back(std::make_unique<ingress::BrokerSubscription>(
-        *reactor.loop, environment.log, *reactor.decode, subscription));
+    auto made = ingress::BrokerSubscription::make(*reactor.loop, environment.log, *reactor.decode,
+                                                  environment.resolver.get(), subscription);
+    if (!made)
+      return Unexpected{fmt::format("subscription {}: {}", subscription.name, made.error())};
+    reactor.subscriptions.push_back(std::move(*made));
   }
   return {};
 }
 
 Result<Listening, std::string> Engine::Parts::listen() {
   const bool shared = reactors.size() > 1;
-  auto endpoints = ingress::listen_endpoints(ingress::HttpOptions::from(config.http));
+  auto endpoints = ingress::listen_endpoints(config::http_options_of(config));
   if (!endpoints) return Unexpected{"http: " + endpoints.error()};
-  Listening listening{.http = std::move(*endpoints), .mqtt = {}};
+  Listening listening;
+  listening.http = std::move(*endpoints);
   if (shared && environment.probe_port) {
     // Shared listeners would silently join another process's: nobody may have the port yet.
     for (const io::Endpoint& endpoint : listening.http) {
@@ -348,7 +388,7 @@ Result<Listening, std::string> Engine::Parts::listen() {
     }
     listening.http = reactor.http->endpoints();  // Port 0 was resolved by the first.
   }
-  for (const std::string& text : ingress::MqttOptions::from(config.mqtt).listen) {
+  for (const std::string& text : config::mqtt_options_of(config).listen) {
     auto endpoint = io::parse_endpoint(text);
     if (!endpoint) return Unexpected{fmt::format("mqtt: \"{}\" is not an address", text)};
     if (shared && environment.probe_port) {
@@ -361,6 +401,7 @@ Result<Listening, std::string> Engine::Parts::listen() {
     }
     listening.mqtt.push_back(*endpoint);
   }
+  if (auto done = listen_tls(listening, shared); !done) return Unexpected{done.error()};
   return listening;
 }
 

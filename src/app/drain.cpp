@@ -17,12 +17,16 @@ bool Engine::Parts::drain_ingress(MonoTime deadline) {
   for (Reactor& reactor : reactors) {
     threads.call(*reactor.loop, [&] {
       for (const auto& subscription : reactor.subscriptions) subscription->close();
+      if (reactor.tls != nullptr) reactor.tls->drain();
       reactor.http->drain();
       reactor.mqtt->drain();
     });
   }
   for (Reactor& reactor : reactors) {
-    const auto closed = [&] { return reactor.http->drained() && reactor.mqtt->closed(); };
+    const auto closed = [&] {
+      return reactor.http->drained() && reactor.mqtt->closed() &&
+             (reactor.tls == nullptr || reactor.tls->closed());
+    };
     if (threads.wait_until(*reactor.loop, closed, deadline)) continue;
     // A client that does not read its answer does not hold up the others' events.
     threads.call(*reactor.loop, [&] {
@@ -38,6 +42,8 @@ bool Engine::Parts::drain_ingress(MonoTime deadline) {
     ended = threads.wait_until(*reactor.loop, subscriptions_closed, deadline) && ended;
     threads.call(*reactor.loop, [&] { reactor.decode->drain(); });
   }
+  // Nobody waits for an answer any more, and the loops still take those that are on their way.
+  auth->stop();
   return ended;
 }
 
@@ -67,6 +73,12 @@ bool Engine::Parts::drain_rest(MonoTime deadline) {
     ended = threads.wait_until(
                 *reactor.loop, [&] { return reactor.deliver->drained(); }, last) &&
             ended;
+  }
+  if (database != nullptr) {
+    // What it makes durable now, the ledger need not bring back.
+    const MonoTime now = journal_loop->io().now();
+    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(last - now);
+    ended = database->stop(std::max(left, std::chrono::milliseconds{0})) && ended;
   }
   ended = threads.wait_until(
               *journal_loop, [&] { return ledger->drain(); }, last) &&

@@ -13,6 +13,7 @@ Engine::Engine(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
 
 Engine::~Engine() {
   parts_->threads.stop();
+  if (parts_->auth != nullptr) parts_->auth->stop();
   // Its answers are posted to loops, which are about to end.
   if (parts_->environment.resolver != nullptr) parts_->environment.resolver->stop();
   // After a drain that ran out of time operations still refer to the parts. The process is about to
@@ -32,6 +33,7 @@ Result<std::unique_ptr<Engine>, std::string> Engine::create(const config::Engine
 Result<Listening, std::string> Engine::start_on_caller() {
   auto listening = parts_->listen();
   if (!listening) return listening;
+  if (parts_->database != nullptr) parts_->database->start();
   parts_->ledger->start();
   parts_->journal->start();
   parts_->started = true;
@@ -41,7 +43,7 @@ Result<Listening, std::string> Engine::start_on_caller() {
 
 Result<Listening, std::string> Engine::start() {
   auto listening = start_on_caller();
-  if (listening) parts_->threads.start();
+  if (listening) parts_->threads.start(parts_->config.server.flag("pin_threads"));
   return listening;
 }
 
@@ -52,8 +54,18 @@ Result<void, std::string> Engine::reload(const config::EngineConfig& config) {
   if (!sources) return Unexpected{sources.error()};
   auto snapshot = RuleSnapshot::compile(config.rules, parts_->seed);
   if (!snapshot) return Unexpected{snapshot.error()};
+  auto users = parts_->compile_users(config);
+  if (!users) return Unexpected{users.error()};
+  const auto contexts = parts_->load_tls(config);
+  if (!contexts) return Unexpected{contexts.error()};
   // Channels first: the new rules may name new ones.
   if (auto applied = parts_->apply_channels(config.channels); !applied) return applied;
+  parts_->auth->set_users(*users);
+  parts_->apply_tls(*contexts);
+  for (Reactor& reactor : parts_->reactors) {
+    parts_->threads.call(*reactor.loop, [&] { reactor.mqtt->end_revoked(); });
+  }
+  parts_->quotas->set_sources(config.sources);
   for (Reactor& reactor : parts_->reactors) {
     parts_->threads.call(*reactor.loop, [&] { reactor.decode->set_sources(*sources); });
   }
@@ -71,8 +83,10 @@ Result<void, std::string> Engine::reload(const config::EngineConfig& config) {
   needs_restart("server", parts_->config.server, config.server);
   needs_restart("http", parts_->config.http, config.http);
   needs_restart("mqtt", parts_->config.mqtt, config.mqtt);
+  needs_restart("quota", parts_->config.quota, config.quota);
   needs_restart("journal", parts_->config.journal, config.journal);
   needs_restart("subscription", parts_->config.subscriptions, config.subscriptions);
+  parts_->config.users = config.users;
   parts_->config.sources = config.sources;
   parts_->config.rules = config.rules;
   parts_->config.channels = config.channels;

@@ -12,6 +12,7 @@
 #include "base/log.hpp"
 #include "control/config/config.hpp"
 #include "flow/memory_plan.hpp"
+#include "flow/session_store.hpp"
 #include "io/dns/resolver.hpp"
 #include "io/io.hpp"
 
@@ -28,12 +29,16 @@ struct Environment {
   std::uint64_t files_max = UINT64_MAX;  ///< Descriptors that the process may have.
   /// Says whether nobody listens on an endpoint; an error is a sentence. Null: not asked.
   std::function<Result<void, std::string>(const io::Endpoint&)> probe_port{};
+  /// Where MQTT sessions are kept; outlives the engine. Null: a database in the data directory.
+  flow::SessionStore* session_store = nullptr;
 };
 
 /// Where a started engine can be reached.
 struct Listening {
   std::vector<io::Endpoint> http;
   std::vector<io::Endpoint> mqtt;
+  std::vector<io::Endpoint> http_tls;
+  std::vector<io::Endpoint> mqtt_tls;
 };
 
 class Engine {

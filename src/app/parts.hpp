@@ -10,10 +10,14 @@
 #include "app/engine.hpp"
 #include "app/rules.hpp"
 #include "app/thread_pool.hpp"
+#include "app/tls_listeners.hpp"
 #include "app/worker.hpp"
 #include "control/api/status_router.hpp"
+#include "control/auth/auth_service.hpp"
+#include "control/auth/connection_limits.hpp"
 #include "flow/batch.hpp"
 #include "flow/notification.hpp"
+#include "flow/quota_table.hpp"
 #include "flow/sources.hpp"
 #include "io/egress/policy.hpp"
 #include "stages/decode/decode_stage.hpp"
@@ -23,6 +27,7 @@
 #include "stages/ingress/subscription/subscription.hpp"
 #include "stages/journal/journal_stage.hpp"
 #include "stages/ledger/ledger_stage.hpp"
+#include "stages/sessions/sqlite_session_store.hpp"
 
 namespace tocsin::app {
 
@@ -49,6 +54,7 @@ struct Reactor {
   std::unique_ptr<decode::DecodeStage> decode;
   std::unique_ptr<ingress::HttpServer> http;
   std::unique_ptr<ingress::MqttServer> mqtt;
+  std::unique_ptr<TlsListeners> tls;  // Null without TLS listeners.
   std::unique_ptr<deliver::DeliverStage> deliver;
   std::vector<std::unique_ptr<ingress::BrokerSubscription>> subscriptions;
 };
@@ -66,12 +72,19 @@ struct Engine::Parts {
   std::shared_ptr<const flow::SourceTable> sources;
   Worker::Snapshot snapshot;
   std::uint64_t seed = 0;
+  std::unique_ptr<flow::QuotaTable> quotas;
   JournalGate gate;
   std::unique_ptr<api::StatusRouter> router;
-  std::unique_ptr<ingress::SessionDirectory> sessions;
+  std::unique_ptr<auth::AuthService> auth;
+  std::unique_ptr<auth::ConnectionLimits> connection_limits;  // Null without limits.
+  std::atomic<std::int64_t> certificate_expires_s{0};         // 0: there is none.
+  std::unique_ptr<ingress::BrokerShared> broker;
   std::unique_ptr<ingress::MqttHub> hub;
   std::unique_ptr<ledger::LedgerStage> ledger;
   std::unique_ptr<journal::JournalStage> journal;
+  // Its thread settles the ledger's ranges, so it ends before the ledger; reactors use it.
+  std::unique_ptr<sessions::SqliteSessionStore> database;
+  flow::SessionStore* session_store = nullptr;
   std::vector<Reactor> reactors;
   std::vector<std::unique_ptr<Worker>> workers;
   std::vector<flow::Loop*> worker_loops;
@@ -83,6 +96,12 @@ struct Engine::Parts {
 
   [[nodiscard]] Result<void, std::string> build();
   [[nodiscard]] Result<Listening, std::string> listen();
+  /// Certificates as the files are now, one for each reactor; none without TLS listeners.
+  using TlsContexts = std::vector<std::shared_ptr<const io::TlsServerContext>>;
+  [[nodiscard]] Result<TlsContexts, std::string> load_tls(const config::EngineConfig& from) const;
+  void apply_tls(const TlsContexts& contexts);
+  [[nodiscard]] Result<std::shared_ptr<const auth::UserTable>, std::string> compile_users(
+      const config::EngineConfig& from) const;
   void pace(const std::vector<flow::ChannelConfig>& channels);
   [[nodiscard]] Result<void, std::string> apply_channels(
       const std::vector<flow::ChannelConfig>& channels);
@@ -97,10 +116,14 @@ struct Engine::Parts {
   [[nodiscard]] Result<void, std::string> make_loops();
   [[nodiscard]] Result<void, std::string> prepare_data();
   [[nodiscard]] Result<void, std::string> compile();
+  [[nodiscard]] Result<void, std::string> open_session_store();
   void make_journal();
   void make_workers();
   [[nodiscard]] Result<void, std::string> make_reactor(std::uint32_t index);
   [[nodiscard]] Result<void, std::string> make_subscriptions();
+  [[nodiscard]] Result<void, std::string> make_auth();
+  [[nodiscard]] Result<void, std::string> make_tls();
+  [[nodiscard]] Result<void, std::string> listen_tls(Listening& listening, bool shared);
   void collect_metric_sources();
   bool drain_ingress(MonoTime deadline);
   bool drain_rest(MonoTime deadline);

@@ -1,6 +1,7 @@
 #include "app/thread_pool.hpp"
 
 #include <pthread.h>
+#include <sched.h>
 
 #include <cassert>
 #include <future>
@@ -9,6 +10,25 @@ namespace tocsin::app {
 namespace {
 
 constexpr auto poll_pause = std::chrono::milliseconds(1);
+
+std::vector<std::size_t> usable_processors() {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  std::vector<std::size_t> processors;
+  if (::sched_getaffinity(0, sizeof set, &set) != 0) return processors;
+  for (std::size_t i = 0; i < CPU_SETSIZE; ++i) {
+    if (CPU_ISSET(i, &set)) processors.push_back(i);
+  }
+  return processors;
+}
+
+// Without it the thread works as well, if perhaps slower.
+void pin_to(std::thread& thread, std::size_t processor) {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  CPU_SET(processor, &set);
+  static_cast<void>(::pthread_setaffinity_np(thread.native_handle(), sizeof set, &set));
+}
 
 // Runs one function on a loop and says when it is done.
 class Call final : public flow::Receiver {
@@ -34,13 +54,17 @@ flow::Loop& Threads::add(std::unique_ptr<io::Io> io, const std::string& name) {
   return *entries_.back().loop;
 }
 
-void Threads::start() {
+void Threads::start(bool pin) {
+  const std::vector<std::size_t> processors =
+      pin ? usable_processors() : std::vector<std::size_t>{};
   for (Entry& entry : entries_) {
     threads_.emplace_back([loop = entry.loop.get()] {
       // For people who look with top or a debugger; the kernel takes 15 characters.
       pthread_setname_np(pthread_self(), loop->name().substr(0, 15).c_str());
       loop->run();
     });
+    if (processors.empty()) continue;
+    pin_to(threads_.back(), processors[(threads_.size() - 1) % processors.size()]);
   }
 }
 

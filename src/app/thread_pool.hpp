@@ -22,7 +22,8 @@ class Threads {
 
   /// Adds a loop of its own thread. Before start().
   flow::Loop& add(std::unique_ptr<io::Io> io, const std::string& name);
-  void start();
+  /// `pin`: each thread stays on one of the processors that this one may use, in turn.
+  void start(bool pin);
   /// Ends the threads after the turn that each is in.
   void stop();
   [[nodiscard]] bool running() const noexcept { return !threads_.empty(); }

@@ -71,10 +71,14 @@ MonoTime Worker::on_tick(MonoTime now) noexcept {
 Worker::Pause Worker::work(flow::Batch& batch) {
   const flow::BlockView block = batch.view();
   auto& range = *static_cast<flow::SettlementRange*>(batch.settlement);
+  // With many shards, scanning all documents would cost more than the own ones one by one.
+  constexpr std::uint32_t shards_scanned_together_max = 2;
+  const bool together = shard_.count <= shards_scanned_together_max;
+  if (record_ == 0 && !matched_ && together) matcher_.begin(block);
   for (; record_ < block.size(); ++record_) {
     if (budget_.records == 0) return Pause::turn;
     const RecordView record = block.record(record_);
-    if (record.header().partition_hash % shard_.count != shard_.index) continue;
+    if (!is_ours(record)) continue;
     if ((record.header().flags & record_flag::message) != 0) continue;
     if (!matched_) {
       // Between two records: what was matched by the old rules is routed by them.
@@ -96,6 +100,10 @@ Worker::Pause Worker::work(flow::Batch& batch) {
   }
   record_ = 0;
   return Pause::none;
+}
+
+bool Worker::is_ours(const RecordView& record) const noexcept {
+  return shard_.count == 1 || record.header().partition_hash % shard_.count == shard_.index;
 }
 
 Worker::Pause Worker::route_matches(const RecordView& record, flow::SettlementRange& range) {

@@ -61,6 +61,7 @@ class Worker final : public flow::Receiver, public flow::Ticker, public MetricSo
     burst,     ///< Enough notifications on their way.
     exhausted  ///< No notification, or no memory for its body, is free.
   };
+  [[nodiscard]] bool is_ours(const RecordView& record) const noexcept;
   Pause work(flow::Batch& batch);
   Pause route_matches(const RecordView& record, flow::SettlementRange& range);
   [[nodiscard]] bool emit(const RecordView& record, std::uint32_t rule, const route::Target& target,

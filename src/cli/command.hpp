@@ -21,5 +21,7 @@ void add_send(CLI::App& app, int& status);
 void add_doctor(CLI::App& app, int& status);
 void add_version(CLI::App& app, int& status);
 void add_bench(CLI::App& app, int& status);
+void add_password(CLI::App& app, int& status);
+void add_token(CLI::App& app, int& status);
 
 }  // namespace tocsin::cli

@@ -14,6 +14,8 @@ int main(int argc, char** argv) {
   tocsin::cli::add_check(app, status);
   tocsin::cli::add_send(app, status);
   tocsin::cli::add_bench(app, status);
+  tocsin::cli::add_password(app, status);
+  tocsin::cli::add_token(app, status);
   tocsin::cli::add_doctor(app, status);
   tocsin::cli::add_version(app, status);
   try {

@@ -86,11 +86,18 @@ std::string endpoints_text(const std::vector<io::Endpoint>& endpoints) {
   return text.empty() ? "off" : text;
 }
 
+std::string tls_line(std::string_view name, const std::vector<io::Endpoint>& endpoints) {
+  return endpoints.empty() ? std::string()
+                           : fmt::format("  {:<8}{}\n", name, endpoints_text(endpoints));
+}
+
 std::string first_lines(const app::Engine& engine, const app::Listening& listening,
                         const config::EngineConfig& config) {
   std::string text = fmt::format(
-      "tocsin {}\n  HTTP    {}\n  MQTT    {}\n  data    {}\n  memory  at most {}, {} thread{}\n",
+      "tocsin {}\n  HTTP    {}\n  MQTT    {}\n{}{}  data    {}\n  memory  at most {}, {} "
+      "thread{}\n",
       TOCSIN_VERSION, endpoints_text(listening.http), endpoints_text(listening.mqtt),
+      tls_line("HTTPS", listening.http_tls), tls_line("MQTTS", listening.mqtt_tls),
       config.server.text("data"),
       config::format_bytes(static_cast<std::int64_t>(engine.memory().total_bytes >> 20U << 20U)),
       engine.threads().threads(), engine.threads().threads() == 1 ? "" : "s");

@@ -26,19 +26,22 @@ class Identity {
   /// nothing.
   [[nodiscard]] virtual bool allows(Access access, std::string_view topic,
                                     std::string_view client_id) const noexcept = 0;
+  /// Whether the user has gone or was deactivated since: allows() refuses everything, and what acts
+  /// in its name should end. Any thread.
+  [[nodiscard]] virtual bool revoked() const noexcept { return false; }
 };
 
 /// What a client shows of itself. Views are copied before the call returns.
 struct Credentials {
-  std::string_view client_id;
+  std::string_view client_id{};
   bool has_username = false;
-  std::string_view username;
+  std::string_view username{};
   bool has_password = false;
-  std::string_view password;  ///< MQTT password, or empty.
-  std::string_view token;     ///< HTTP bearer token, or empty.
+  std::string_view password{};  ///< MQTT password, or empty.
+  std::string_view token{};     ///< HTTP bearer token, or empty.
   /// Subject common name of a certificate that the TLS layer verified, or empty.
-  std::string_view certificate_name;
-  io::Endpoint peer;
+  std::string_view certificate_name{};
+  io::Endpoint peer{};
 };
 
 enum class AuthResult : std::uint8_t {

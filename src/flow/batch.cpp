@@ -46,6 +46,7 @@ void Batch::open(Level level, WallTime wall, MonoTime mono, const BootId& boot_i
                  bool wall_trusted) {
   level_ = level;
   count_ = payload_used_ = attrs_used_ = last_attrs_size_ = last_attrs_offset_ = 0;
+  routes_ = 0;
   settlement = nullptr;
   stored = false;
   acks_.clear();
@@ -103,6 +104,7 @@ void Batch::append(RecordHeader record, std::string_view attrs, MonoTime receive
   record.crc = record_crc(record, attrs, {payload_tail(), record.payload_size});
   auto* records = reinterpret_cast<RecordHeader*>(bytes_ + records_scratch_);
   records[count_++] = record;
+  routes_ = static_cast<std::uint8_t>(routes_ | record.mqtt);
   payload_tail()[record.payload_size] = '\n';
   payload_used_ += record.payload_size + 1;
   acks_.push_back(ack);
@@ -151,6 +153,11 @@ bool Batch::load(std::span<const std::byte> block) noexcept {
   settlement = nullptr;
   stored = true;
   acks_.clear();
+  routes_ = 0;
+  const BlockView loaded = view();
+  for (std::uint32_t i = 0; i < count_; ++i) {
+    routes_ = static_cast<std::uint8_t>(routes_ | loaded.record(i).header().mqtt);
+  }
   return true;
 }
 

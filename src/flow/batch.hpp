@@ -71,6 +71,8 @@ class Batch {
   void assign(std::uint64_t base_sequence, std::uint64_t segment_id) noexcept;
   [[nodiscard]] BlockView view() const noexcept { return BlockView::trusted(block()); }
   [[nodiscard]] std::span<const std::byte> block() const noexcept;
+  /// RecordHeader::mqtt of all records together: what there is for MQTT subscribers.
+  [[nodiscard]] std::uint8_t routes() const noexcept { return routes_; }
   /// The block, zero-padded to a multiple of `alignment` (<= 4096), for writing.
   [[nodiscard]] std::span<const std::byte> padded_block(std::size_t alignment) noexcept;
   [[nodiscard]] std::span<const AckToken> acks() const noexcept { return acks_; }
@@ -103,6 +105,7 @@ class Batch {
   std::byte* bytes_;  // 4096-aligned; json_padding readable bytes follow size_.
   std::vector<AckToken> acks_;
   Level level_ = Level::stored;
+  std::uint8_t routes_ = 0;
   std::uint32_t count_ = 0;
   std::uint32_t payload_used_ = 0;
   std::uint32_t attrs_used_ = 0;

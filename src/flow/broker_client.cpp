@@ -62,13 +62,11 @@ struct BrokerClient::HeldPublish {
   Worker::Command command;
 };
 
-BrokerClient::BrokerClient(Loop& loop, Log log, BrokerOptions options, BrokerListener& listener,
-                           BrokerMessageHandler* handler)
+BrokerClient::BrokerClient(Loop& loop, Log log, BrokerOptions options, BrokerListener& listener)
     : loop_(loop),
       log_(std::move(log)),
       options_(std::move(options)),
       listener_(listener),
-      handler_(handler),
       backoff_(options_.reconnect_min, std::max(options_.reconnect_min, options_.reconnect_max)),
       outstanding_(options_.outstanding_max) {
   assert(options_.outstanding_max > 0);
@@ -130,8 +128,6 @@ void BrokerClient::on_state_timer(MonoTime) noexcept {
       // Should the attempt still succeed, Paho would refuse the next one.
       worker_->push({.verb = Worker::Verb::disconnect});
       return wait_to_reconnect("no answer");
-    case State::subscribing:
-      return give_up_subscribing("no answer to SUBSCRIBE");
     case State::unopened:
     case State::up:
       return;
@@ -252,62 +248,26 @@ void BrokerClient::on_state_message(const Message& message) noexcept {
     return;
   }
   switch (message.kind) {
-    case connect_ok: {
-      if (state_ != State::connecting) return;
-      ++connection_;
-      filters_accepted_ = 0;
-      if (options_.filters.empty()) return become_up();
-      state_ = State::subscribing;
-      loop_.arm(state_timer_, loop_.now() + options_.connect_timeout);
-      for (const std::string& filter : options_.filters) {
-        worker_->push({.verb = Worker::Verb::subscribe,
-                       .topic = filter,
-                       .context = std::bit_cast<void*>(std::uintptr_t{connection_})});
-      }
+    case connect_ok:
+      if (state_ == State::connecting) become_up();
       return;
-    }
     case connect_failed:
       if (state_ != State::connecting) return;
       unreachable_ = true;
       return wait_to_reconnect(failure_text(code));
     case connection_lost:
-      if (state_ == State::up || state_ == State::subscribing) wait_to_reconnect("connection lost");
+      if (state_ == State::up) wait_to_reconnect("connection lost");
       return;
-    case subscribe_ok:
-    case subscribe_failed:
-      return on_subscribe_answer(message);
     default:
       return;
   }
-}
-
-void BrokerClient::on_subscribe_answer(const Message& message) noexcept {
-  const bool of_this = std::bit_cast<std::uintptr_t>(message.object) == connection_;
-  if (state_ != State::subscribing || !of_this) return;
-  if (message.kind == subscribe_failed) {
-    const std::string why = failure_text(static_cast<std::int32_t>(message.arg));
-    return give_up_subscribing("a topic filter was refused: " + why);
-  }
-  if (++filters_accepted_ == options_.filters.size()) become_up();
-}
-
-// Half a subscription would look like a whole one: it is all filters or no connection.
-void BrokerClient::give_up_subscribing(std::string_view why) noexcept {
-  if (!std::exchange(told_refused_, true)) {
-    log_->error("{}: not subscribed at {}: {}; trying again with back-off", options_.name,
-                log_safe(options_.uri), log_safe(why));
-  }
-  told_down_ = true;
-  worker_->push({.verb = Worker::Verb::disconnect});
-  wait_to_reconnect(why);
-  listener_.on_subscribe_failed();
 }
 
 void BrokerClient::become_up() noexcept {
   state_ = State::up;
   loop_.disarm(state_timer_);
   backoff_.reset();
-  told_down_ = told_refused_ = unreachable_ = false;
+  told_down_ = unreachable_ = false;
   log_->info("{}: connected to {}", options_.name, log_safe(options_.uri));
   listener_.on_broker_state(true);
   for (HeldPublish& held : std::exchange(held_, {})) hand_to_worker(std::move(held));
@@ -315,7 +275,7 @@ void BrokerClient::become_up() noexcept {
 
 void BrokerClient::close() noexcept {
   if (state_ == State::closing) return;
-  const bool was_up = state_ == State::up || state_ == State::subscribing;
+  const bool was_up = state_ == State::up;
   state_ = State::closing;
   for (std::uint32_t i = 0; i < outstanding_.size(); ++i) {
     if (outstanding_[i].used) end_early(i, PublishFailure::down);

@@ -1,10 +1,9 @@
 #pragma once
-// A client of an existing MQTT broker, on Paho MQTT C++. Paho runs threads of its own; here its
+// Publishes to an existing MQTT broker, on Paho MQTT C++. Paho runs threads of its own; here its
 // outcomes become calls on our loop, connecting never ends, and nothing grows without bound.
 //
-// The loop never calls Paho: Paho holds one process-wide mutex while it resolves names and while a
-// message callback runs. A callback that waits for room would lock out the very loop that makes
-// room. So a thread of the client makes the calls.
+// The loop never calls Paho: Paho holds one process-wide mutex while it resolves names. So a thread
+// of the client makes the calls.
 
 #include <atomic>
 #include <cstdint>
@@ -44,8 +43,6 @@ struct BrokerOptions {
   Duration reconnect_max = std::chrono::minutes{2};
   Duration publish_timeout = std::chrono::seconds{10};  ///< Until the broker acknowledged.
   std::uint16_t outstanding_max = 64;                   ///< Publishes without acknowledgement.
-  std::vector<std::string> filters;  ///< Subscribed after every connect, before it counts as one.
-  std::uint8_t subscribe_qos = 1;
 };
 
 /// A broker's address in parts, without any look-up.
@@ -77,10 +74,7 @@ enum class PublishFailure : std::uint8_t {
 /// Told on the loop's thread.
 class BrokerListener {
  public:
-  /// Connected means that the broker has accepted every filter, too.
   virtual void on_broker_state(bool connected) noexcept { (void)connected; }
-  /// A connection was given up because the broker refused a filter or did not answer.
-  virtual void on_subscribe_failed() noexcept {}
   /// The publish that returned `ticket` ended; `failure` is empty when it was acknowledged.
   virtual void on_published(std::uint32_t ticket, std::optional<PublishFailure> failure) noexcept {
     (void)ticket;
@@ -91,31 +85,12 @@ class BrokerListener {
   ~BrokerListener() = default;
 };
 
-/// One message from the broker. Views are valid during the call.
-struct BrokerMessage {
-  std::string_view topic;
-  std::string_view payload;
-  std::string_view content_type;  ///< MQTT 5, else empty.
-  bool own = false;               ///< Carries own_message_property.
-  bool retained = false;
-};
-
-/// Told on PAHO'S THREAD, which is one for all clients of the process.
-class BrokerMessageHandler {
- public:
-  virtual void on_broker_message(const BrokerMessage& message) noexcept = 0;
-
- protected:
-  ~BrokerMessageHandler() = default;
-};
-
 class BrokerClient final : public Receiver {
  public:
   using Property = std::pair<std::string_view, std::string_view>;
 
-  /// Opens nothing yet. All but the handler's call happens on the loop's thread.
-  BrokerClient(Loop& loop, Log log, BrokerOptions options, BrokerListener& listener,
-               BrokerMessageHandler* handler = nullptr);
+  /// Opens nothing yet. All on the loop's thread.
+  BrokerClient(Loop& loop, Log log, BrokerOptions options, BrokerListener& listener);
   /// Normally when closed(); otherwise waits for its thread.
   ~BrokerClient();
   BrokerClient(const BrokerClient&) = delete;
@@ -140,13 +115,11 @@ class BrokerClient final : public Receiver {
 
  private:
   class Worker;
-  enum class State : std::uint8_t { unopened, waiting, connecting, subscribing, up, closing };
+  enum class State : std::uint8_t { unopened, waiting, connecting, up, closing };
   enum Kind : std::uint32_t {
     connect_ok,
     connect_failed,
     connection_lost,
-    subscribe_ok,
-    subscribe_failed,
     publish_ok,
     publish_failed,
     disconnected,
@@ -186,8 +159,6 @@ class BrokerClient final : public Receiver {
   void on_publish_timer(MonoTime now) noexcept;
   void connect() noexcept;
   void wait_to_reconnect(std::string_view why) noexcept;
-  void on_subscribe_answer(const Message& message) noexcept;
-  void give_up_subscribing(std::string_view why) noexcept;
   void become_up() noexcept;
   void hand_to_worker(HeldPublish publish) noexcept;
   void end_publish(std::uint32_t ticket, std::optional<PublishFailure> failure) noexcept;
@@ -201,13 +172,9 @@ class BrokerClient final : public Receiver {
   Log log_;
   BrokerOptions options_;
   BrokerListener& listener_;
-  BrokerMessageHandler* handler_;
   State state_ = State::unopened;
   bool told_down_ = false;
-  bool told_refused_ = false;
-  bool unreachable_ = false;          // An attempt to connect has failed since the last success.
-  std::uint32_t connection_ = 0;      // Counts connections: late answers belong to older ones.
-  std::size_t filters_accepted_ = 0;  // Of this connection.
+  bool unreachable_ = false;  // An attempt to connect has failed since the last success.
   Backoff backoff_;
   StateTimer state_timer_{*this};
   PublishTimer publish_timer_{*this};

@@ -1,6 +1,7 @@
 #include "flow/broker_worker.hpp"
 
 #include <algorithm>
+#include <atomic>
 
 #include <fmt/format.h>
 #include <mqtt/async_client.h>
@@ -32,17 +33,14 @@ class BrokerClient::Worker::Paho final : public mqtt::callback {
   }
 
   void connect() { client_.connect(connect_options_, nullptr, connect_); }
-  void subscribe(const std::string& filter, void* context) {
-    client_.subscribe(filter, owner_.options_.subscribe_qos, context, subscribe_);
-  }
   void disconnect() {
     client_.disconnect(static_cast<int>(broker_disconnect_max / std::chrono::milliseconds{1}),
                        nullptr, disconnect_);
   }
   void publish(std::string_view topic, std::string_view payload, std::uint8_t qos,
                const std::vector<std::pair<std::string, std::string>>& properties, void* context) {
-    auto message = mqtt::make_message(std::string(topic), payload.data(), payload.size(), qos,
-                                      /*retained=*/false);
+    auto message = mqtt::make_message(std::string(topic), payload.data(), payload.size(),
+                                      std::min<int>(qos, connect_.qos_max()), /*retained=*/false);
     if (owner_.options_.version_5) {
       mqtt::properties list;
       for (const auto& [name, value] : properties) {
@@ -54,7 +52,7 @@ class BrokerClient::Worker::Paho final : public mqtt::callback {
   }
 
  private:
-  class Action final : public mqtt::iaction_listener {
+  class Action : public mqtt::iaction_listener {
    public:
     Action(BrokerClient& owner, Kind ok, Kind failed) noexcept
         : owner_(owner), ok_(ok), failed_(failed) {}
@@ -72,6 +70,25 @@ class BrokerClient::Worker::Paho final : public mqtt::callback {
     BrokerClient& owner_;
     Kind ok_;
     Kind failed_;
+  };
+
+  /// Remembers what the broker takes: publishing above its Maximum QoS (MQTT 5.0 section 3.2.2.3.4)
+  /// would end the connection again and again.
+  class Connect final : public Action {
+   public:
+    using Action::Action;
+    void on_success(const mqtt::token& token) override {
+      const mqtt::connect_response answer = token.get_connect_response();
+      const mqtt::properties& given = answer.get_properties();
+      qos_max_ = given.contains(mqtt::property::MAXIMUM_QOS)
+                     ? mqtt::get<std::uint8_t>(given, mqtt::property::MAXIMUM_QOS)
+                     : 2;
+      Action::on_success(token);
+    }
+    [[nodiscard]] int qos_max() const noexcept { return qos_max_; }
+
+   private:
+    std::atomic<int> qos_max_ = 2;  // Written by Paho's thread, read by the worker.
   };
 
   void make_connect_options(bool tls) {
@@ -103,33 +120,8 @@ class BrokerClient::Worker::Paho final : public mqtt::callback {
     owner_.post_from_paho(Kind::connection_lost, 0, nullptr);
   }
 
-  void message_arrived(mqtt::const_message_ptr message) override {
-    if (owner_.handler_ == nullptr) return;
-    BrokerMessage out;
-    out.topic = message->get_topic();
-    out.payload = message->get_payload_ref().empty()
-                      ? std::string_view{}
-                      : std::string_view(message->get_payload_ref().data(),
-                                         message->get_payload_ref().size());
-    out.retained = message->is_retained();
-    std::string content_type;
-    const mqtt::properties& properties = message->get_properties();
-    if (properties.contains(mqtt::property::CONTENT_TYPE)) {
-      content_type = mqtt::get<std::string>(properties, mqtt::property::CONTENT_TYPE);
-      out.content_type = content_type;
-    }
-    const std::size_t count = properties.count(mqtt::property::USER_PROPERTY);
-    for (std::size_t i = 0; i < count && !out.own; ++i) {
-      const auto [name, value] =
-          mqtt::get<mqtt::string_pair>(properties, mqtt::property::USER_PROPERTY, i);
-      out.own = name == own_message_property;
-    }
-    owner_.handler_->on_broker_message(out);
-  }
-
   BrokerClient& owner_;
-  Action connect_{owner_, Kind::connect_ok, Kind::connect_failed};
-  Action subscribe_{owner_, Kind::subscribe_ok, Kind::subscribe_failed};
+  Connect connect_{owner_, Kind::connect_ok, Kind::connect_failed};
   Action publish_{owner_, Kind::publish_ok, Kind::publish_failed};
   Action disconnect_{owner_, Kind::disconnected, Kind::disconnected};
   mqtt::connect_options connect_options_;
@@ -183,8 +175,6 @@ void BrokerClient::Worker::execute(const Command& command) noexcept {
     switch (command.verb) {
       case Verb::connect:
         return paho_->connect();
-      case Verb::subscribe:
-        return paho_->subscribe(command.topic, command.context);
       case Verb::publish:
         return paho_->publish(command.topic, command.payload, command.qos, command.properties,
                               command.context);
@@ -206,8 +196,6 @@ void BrokerClient::Worker::fail(const Command& command, std::int32_t code) noexc
   switch (command.verb) {
     case Verb::connect:
       return owner_.post_from_paho(connect_failed, code, nullptr);
-    case Verb::subscribe:
-      return owner_.post_from_paho(subscribe_failed, code, command.context);
     case Verb::publish:
       return owner_.post_from_paho(publish_failed, code, command.context);
     case Verb::disconnect:

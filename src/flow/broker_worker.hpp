@@ -21,10 +21,10 @@ inline constexpr Duration broker_disconnect_max = std::chrono::seconds{2};
 /// The thread that calls Paho. Commands run in order; `finish` is the last.
 class BrokerClient::Worker {
  public:
-  enum class Verb : std::uint8_t { connect, subscribe, publish, disconnect, finish };
+  enum class Verb : std::uint8_t { connect, publish, disconnect, finish };
   struct Command {
     Verb verb = Verb::connect;
-    std::string topic{};  ///< Or the topic filter.
+    std::string topic{};
     std::string payload{};
     std::vector<std::pair<std::string, std::string>> properties{};
     std::uint8_t qos = 0;

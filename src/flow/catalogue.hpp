@@ -28,6 +28,8 @@ struct SourceConfig {
   Level level = Level::stored;
   Priority priority = Priority::normal;
   Severity severity = Severity::info;
+  std::uint32_t rate = 0;   ///< Events a second; 0: no limit.
+  std::uint32_t burst = 0;  ///< Events at once; 0: those of one second.
   bool active = true;
   Origin origin{};
   bool operator==(const SourceConfig&) const = default;

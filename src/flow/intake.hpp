@@ -10,6 +10,7 @@
 #include <tocsin/result.hpp>
 #include <tocsin/time.hpp>
 
+#include "flow/access.hpp"
 #include "flow/batch.hpp"
 
 namespace tocsin::flow {
@@ -78,8 +79,12 @@ struct RawEvent {
   std::span<const Field> attributes;
   /// Of the hop, as the sender wrote it; used when it is well-formed and the event carries none.
   std::string_view traceparent;
-  std::optional<Level> level;            ///< Overrides the source's level.
+  std::optional<Level> level;  ///< Overrides the source's level.
+  /// Who must be allowed to publish to the name of the event's source; null: nobody asks.
+  const Identity* sender = nullptr;
   const MqttMessage* message = nullptr;  ///< Set when the event came over our MQTT listener.
+  /// Where no event source matches it is taken as Envelope::message instead of being refused.
+  bool message_if_unmatched = false;
 };
 
 /// What became of an accepted event. Views point into the RawEvent's payload or the source table
@@ -93,6 +98,8 @@ struct Accepted {
 /// Receives the verdicts of add_all, in order of the entries.
 class EntryVerdicts {
  public:
+  /// The batch has this many entries. A rejection refuses the body as a whole. Called first.
+  virtual Result<void, Rejection> on_count(std::uint32_t) noexcept { return {}; }
   /// The token that entry `index` is acknowledged by. Called before the entry is decoded.
   virtual AckToken token(std::uint32_t index) noexcept = 0;
   virtual void on_entry(std::uint32_t index,

@@ -21,15 +21,17 @@ constexpr std::size_t thread_bytes = mib;
 constexpr std::size_t notification_size = sizeof(Notification) + 2048 + 1024;
 constexpr std::size_t connection_size = 2048;
 constexpr std::size_t batch_count_min = 8;
-// A JSON validator takes about 14 bytes for each byte of the longest text that it has seen, a
-// scanner about 5.
-constexpr std::size_t validator_factor = 14;
+// Checking JSON takes about 5 bytes for each byte of the longest text that was seen.
 constexpr std::size_t scanner_factor = 5;
 constexpr std::size_t batch_payload_estimate = 160 * 1024;
 constexpr std::size_t body_size_min = 64 * 1024;
 constexpr std::size_t printer_bytes = 2 * mib;      // One buffer filling, one being written.
 constexpr std::size_t dead_letter_bytes = 2 * mib;  // The same, each reactor.
 constexpr std::size_t tls_bytes = 8 * 40 * 1024;    // One webhook channel's connections.
+// A TLS connection takes as much as twenty plain ones, so this bounds how many there can be: about
+// a thousand of them at the default memory_max.
+constexpr unsigned tls_server_percent = 30;
+constexpr std::size_t database_bytes = 2 * mib;  // SQLite's page cache, its thread's stack.
 
 /// Does not overflow where a size has 32 bits.
 constexpr std::size_t percent(std::size_t bytes, unsigned share) noexcept {
@@ -56,19 +58,24 @@ std::size_t addressable(std::int64_t bytes) noexcept {
   return static_cast<std::size_t>(std::min(static_cast<std::uint64_t>(bytes), half));
 }
 
-std::optional<MemoryPlan> plan_memory(std::size_t memory_max, const ThreadPlan& threads) noexcept {
+std::optional<MemoryPlan> plan_memory(std::size_t memory_max, const ThreadPlan& threads,
+                                      const MemoryDemands& demands) noexcept {
   MemoryPlan plan;
   plan.process_bytes = process_base + threads.threads() * thread_bytes;
-  plan.side_bytes = printer_bytes + threads.reactors * (dead_letter_bytes + tls_bytes);
+  plan.side_bytes =
+      printer_bytes + database_bytes + threads.reactors * (dead_letter_bytes + tls_bytes);
   const std::size_t scanners = threads.workers * scanner_factor * batch_payload_estimate;
-  const std::size_t fixed = plan.process_bytes + plan.side_bytes + scanners;
+  plan.hash_bytes = demands.hash_bytes;
+  const std::size_t fixed = plan.process_bytes + plan.side_bytes + plan.hash_bytes + scanners;
   if (memory_max <= fixed) return std::nullopt;
-  plan.body_size_max = std::max(
-      body_size_min, percent(memory_max - fixed, 12) / validator_factor / threads.reactors);
+  plan.body_size_max =
+      std::max(body_size_min, percent(memory_max - fixed, 12) / scanner_factor / threads.reactors);
   plan.body_size_max = std::min(plan.body_size_max, std::size_t{64} * mib);
-  plan.parser_bytes = scanners + threads.reactors * validator_factor * plan.body_size_max;
+  plan.parser_bytes = scanners + threads.reactors * scanner_factor * plan.body_size_max;
   if (memory_max <= fixed - scanners + plan.parser_bytes) return std::nullopt;
-  const std::size_t pooled = memory_max - (fixed - scanners) - plan.parser_bytes;
+  const std::size_t shared = memory_max - (fixed - scanners) - plan.parser_bytes;
+  plan.tls_bytes = demands.tls ? percent(shared, tls_server_percent) / threads.reactors : 0;
+  const std::size_t pooled = shared - threads.reactors * plan.tls_bytes;
 
   // A pool the size of L2 beats a large one: what was received is decoded while it is still warm.
   plan.io.receive_buffer_size = 16 * 1024;
@@ -91,21 +98,26 @@ std::optional<MemoryPlan> plan_memory(std::size_t memory_max, const ThreadPlan& 
   plan.body_bytes = percent(pooled, 12);
   plan.carry_bytes = percent(pooled, 10) / threads.reactors;
   plan.output_bytes = percent(pooled, 10) / threads.reactors;
+  plan.store_queue_bytes = percent(pooled, 3);
+
+  plan.quota_bytes = pooled / 100;
 
   plan.total_bytes = plan.process_bytes + plan.receive_bytes + plan.connection_bytes +
                      plan.batch_bytes + plan.notification_bytes + plan.body_bytes +
-                     plan.parser_bytes + plan.side_bytes +
-                     threads.reactors * (plan.carry_bytes + plan.output_bytes);
+                     plan.parser_bytes + plan.side_bytes + plan.hash_bytes + plan.quota_bytes +
+                     plan.store_queue_bytes * 5 / 4 +
+                     threads.reactors * (plan.carry_bytes + plan.output_bytes + plan.tls_bytes);
   const std::size_t batches_needed = batch_count_min + 4 * threads.reactors;
   if (plan.batch_count < batches_needed || plan.total_bytes > memory_max) return std::nullopt;
   return plan;
 }
 
 std::optional<ResourcePlan> plan_resources(std::size_t memory_max, std::uint32_t threads_wanted,
-                                           std::uint32_t processors) noexcept {
+                                           std::uint32_t processors,
+                                           const MemoryDemands& demands) noexcept {
   ThreadPlan threads = plan_threads(threads_wanted, processors);
   for (;;) {
-    if (const auto memory = plan_memory(memory_max, threads)) {
+    if (const auto memory = plan_memory(memory_max, threads, demands)) {
       return ResourcePlan{.threads = threads, .memory = *memory};
     }
     if (threads_wanted != 0 || threads.threads() == 1) return std::nullopt;
@@ -113,10 +125,11 @@ std::optional<ResourcePlan> plan_resources(std::size_t memory_max, std::uint32_t
   }
 }
 
-std::string memory_shortage(std::size_t memory_max, std::uint32_t threads_wanted) {
+std::string memory_shortage(std::size_t memory_max, std::uint32_t threads_wanted,
+                            const MemoryDemands& demands) {
   const ThreadPlan threads = plan_threads(std::max(threads_wanted, 1U), 1);
   std::size_t needed = memory_max / mib;
-  while (!plan_memory(needed * mib, threads)) ++needed;
+  while (!plan_memory(needed * mib, threads, demands)) ++needed;
   const std::uint32_t count = threads.threads();
   return fmt::format("is too small for {} thread{}: at least {}MiB", count, count == 1 ? "" : "s",
                      needed);

@@ -26,6 +26,12 @@ struct ThreadPlan {
 /// threads on one processor ruin latency.
 [[nodiscard]] ThreadPlan plan_threads(std::uint32_t wanted, std::uint32_t processors) noexcept;
 
+/// What this configuration needs beside what every one needs.
+struct MemoryDemands {
+  std::size_t hash_bytes = 0;  ///< Checking passwords.
+  bool tls = false;            ///< There are TLS listeners.
+};
+
 struct MemoryPlan {
   std::size_t process_bytes = 0;  ///< Code, libraries, stacks, rules: not pooled.
   io::IoOptions io;               ///< Of each thread that owns connections.
@@ -39,9 +45,13 @@ struct MemoryPlan {
   std::size_t carry_bytes = 0;         ///< Partial requests and frames, each reactor.
   std::size_t output_bytes = 0;        ///< Responses and notifications to clients, each reactor.
   std::size_t connection_bytes = 0;    ///< Connection objects of all reactors.
+  std::size_t quota_bytes = 0;         ///< Token buckets of clients and addresses.
   std::size_t body_size_max = 0;       ///< Largest HTTP body whose parser memory fits.
   std::size_t parser_bytes = 0;        ///< JSON parsers of all reactors and workers.
-  std::size_t side_bytes = 0;          ///< Standard output, dead letters, TLS of webhooks.
+  std::size_t side_bytes = 0;          ///< Standard output, dead letters, TLS, the database.
+  std::size_t store_queue_bytes = 0;   ///< Changes of MQTT sessions that wait for the disk.
+  std::size_t hash_bytes = 0;          ///< Checking passwords.
+  std::size_t tls_bytes = 0;           ///< TLS connections of both protocols, each reactor.
   std::uint32_t connections_max = 0;   ///< Each protocol, each reactor.
   std::size_t total_bytes = 0;         ///< The ceiling that is printed at start.
 };
@@ -51,7 +61,8 @@ struct MemoryPlan {
 
 /// Nothing when `memory_max` is too small for `threads`.
 [[nodiscard]] std::optional<MemoryPlan> plan_memory(std::size_t memory_max,
-                                                    const ThreadPlan& threads) noexcept;
+                                                    const ThreadPlan& threads,
+                                                    const MemoryDemands& demands = {}) noexcept;
 
 struct ResourcePlan {
   ThreadPlan threads;
@@ -59,11 +70,12 @@ struct ResourcePlan {
 };
 /// Both together. Where the number of threads is ours to choose it also fits `memory_max`. Nothing
 /// when even that does not help.
-[[nodiscard]] std::optional<ResourcePlan> plan_resources(std::size_t memory_max,
-                                                         std::uint32_t threads_wanted,
-                                                         std::uint32_t processors) noexcept;
+[[nodiscard]] std::optional<ResourcePlan> plan_resources(
+    std::size_t memory_max, std::uint32_t threads_wanted, std::uint32_t processors,
+    const MemoryDemands& demands = {}) noexcept;
 
 /// What is wrong when plan_resources() has nothing: a sentence for people.
-[[nodiscard]] std::string memory_shortage(std::size_t memory_max, std::uint32_t threads_wanted);
+[[nodiscard]] std::string memory_shortage(std::size_t memory_max, std::uint32_t threads_wanted,
+                                          const MemoryDemands& demands = {});
 
 }  // namespace tocsin::flow

@@ -156,6 +156,9 @@ class Io : public StreamControl {
   // --- files: blocking, for start, segment roll and small files ---------------------------------
   virtual Result<FileId, Errno> open(const std::string& path, OpenMode mode) = 0;
   virtual void close_file(FileId file) = 0;  ///< Not while an operation on it is in flight.
+  /// Asks that writes bypass the page cache from now on: their memory, offsets and sizes are
+  /// multiples of 4096. Where the file system cannot do that, they go through it as before.
+  virtual void write_directly(FileId) {}
   virtual Result<std::size_t, Errno> read(FileId file, std::span<std::byte> into,
                                           std::uint64_t offset) = 0;  ///< Short only at the end.
   virtual Result<std::uint64_t, Errno> size(FileId file) = 0;

@@ -4,7 +4,7 @@ import re
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-LEVEL = {"base": 0, "io": 1, "protocol": 1, "flow": 2, "stages": 3, "control": 4, "app": 5, "cli": 6}
+LEVEL = {"base": 0, "io": 1, "protocol": 1, "store": 1, "flow": 2, "stages": 3, "control": 4, "app": 5, "cli": 6}
 INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"', re.M)
 
 

@@ -154,7 +154,8 @@ class Process:
 
 
 class Tocsin(Process):
-    """A running engine. `http` and `mqtt` are its ports once started (None when off)."""
+    """A running engine. `http`, `mqtt`, `https` and `mqtts` are its ports once started
+    (None when off)."""
 
     def __init__(self, config_path=None, data=None, env=None):
         command = [TOCSIN, "run"]
@@ -167,6 +168,8 @@ class Tocsin(Process):
         super().__init__("tocsin", command, env)
         self.http = None
         self.mqtt = None
+        self.https = None
+        self.mqtts = None
 
     def wait_started(self):
         def started():
@@ -177,7 +180,7 @@ class Tocsin(Process):
 
         wait_until(started, "the first lines of tocsin")
         for line in list(self.out):
-            found = re.match(r"  (HTTP|MQTT) .*:(\d+)$", line)
+            found = re.match(r"  (HTTPS?|MQTTS?) .*:(\d+)$", line)
             if found:
                 setattr(self, found[1].lower(), int(found[2]))
         return self

@@ -1,55 +1,22 @@
 """Raw MQTT 5 peers: a client that sends what a test asks for, a broker that may never answer."""
 
+import os
 import socket
 import struct
+import sys
 import threading
 
 from harness import DEADLINE_S
 
-CONNECT, CONNACK, PUBLISH, PUBACK, SUBSCRIBE, SUBACK = 1, 2, 3, 4, 8, 9
-PINGREQ, PINGRESP, DISCONNECT = 12, 13, 14
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "conformance"))
 
-
-def variable_integer(value):
-    out = b""
-    while True:
-        value, low = value >> 7, value & 0x7F
-        out += bytes([low | (0x80 if value else 0)])
-        if not value:
-            return out
-
-
-def packet(kind, body, flags=0):
-    return bytes([kind << 4 | flags]) + variable_integer(len(body)) + body
-
-
-def text(value):
-    value = value if isinstance(value, bytes) else value.encode()
-    return struct.pack(">H", len(value)) + value
+from mqtt_wire import (CONNACK, CONNECT, DISCONNECT, PINGREQ, PINGRESP, PUBACK,  # noqa: E402,F401
+                       PUBLISH, SUBACK, SUBSCRIBE, packet, read_packet, text)
 
 
 def publish_packet(topic, payload, qos=1, packet_id=1, flags=0):
     identifier = struct.pack(">H", packet_id) if qos else b""
     return packet(PUBLISH, text(topic) + identifier + b"\0" + payload, qos << 1 | flags)
-
-
-def read_packet(stream):
-    """(type, body), or None at the end of the connection."""
-    try:
-        first = stream.read(1)
-        if not first:
-            return None
-        length = shift = 0
-        while True:
-            byte = stream.read(1)[0]
-            length |= (byte & 0x7F) << shift
-            shift += 7
-            if not byte & 0x80:
-                break
-        body = stream.read(length)
-        return (first[0] >> 4, body) if len(body) == length else None
-    except (ConnectionResetError, IndexError):
-        return None
 
 
 class RawClient:

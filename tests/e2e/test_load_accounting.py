@@ -206,7 +206,8 @@ class Accounting(Case):
         peer = WebhookPeer(good)
         self.addCleanup(peer.close)
         named = peer.url(path="/named")
-        config = CONFIG.format(loopback=LOOPBACK, listeners=LISTENERS, stuck=stuck.url(),
+        listeners = LISTENERS.replace("[mqtt]", '[mqtt]\nunmatched_topics = "refuse"')
+        config = CONFIG.format(loopback=LOOPBACK, listeners=listeners, stuck=stuck.url(),
                                good=peer.url())
         engine = self.start(config.replace("[server]", f"[server]\nthreads = {threads}"))
         producers = Producers(engine, named)

@@ -69,6 +69,23 @@ class Resources(StartCase):
         self.assertEqual(0, second.stop())
         self.assertEqual(0, self.start(default_config()).stop())
 
+    # Goal: pinned threads have a processor each, of those that the process may use; others may use
+    # all of them.
+    def test_pinned_threads(self):
+        for pin in (True, False):
+            options = f"[server]\nthreads = 4\npin_threads = {str(pin).lower()}\n"
+            server = self.start(default_config() + options)
+            usable = os.sched_getaffinity(server.pid)
+            sets = {}
+            for thread in os.listdir(f"/proc/{server.pid}/task"):
+                with open(f"/proc/{server.pid}/task/{thread}/comm", encoding="utf-8") as file:
+                    sets[file.read().strip()] = os.sched_getaffinity(int(thread))
+            workers = [sets[name] for name in ("reactor-0", "journal", "worker-0")]
+            self.assertEqual([1 if pin else len(usable)] * 3, [len(cpus) for cpus in workers])
+            self.assertLessEqual(set().union(*workers), usable)
+            self.assertEqual(pin and len(usable) > 1, workers[0] != sets["reactor-1"])
+            self.assertEqual(0, server.stop())
+
 
 class Configuration(StartCase):
     # Goal: text that is no TOML is reported with its line.

@@ -190,6 +190,7 @@ app::Environment EngineRig::environment() {
   environment.resolver = std::make_shared<FakeResolver>();
   environment.log = make_null_log();
   environment.print = [](std::string_view) { return true; };
+  environment.session_store = &sessions;
   return environment;
 }
 

@@ -17,6 +17,7 @@
 #include "tests/sim/engine_http_peer.hpp"
 #include "tests/sim/engine_mqtt_peer.hpp"
 #include "tests/sim/engine_truth.hpp"
+#include "tests/support/memory_session_store.hpp"
 
 namespace tocsin::sim_test {
 
@@ -73,6 +74,8 @@ class EngineRig {
   bool disk_failed = false;
   /// The power was cut: of two commits under way the second alone may have survived.
   bool power_failed = false;
+  /// What engines keep of MQTT sessions, from one to the next.
+  testing::MemorySessionStore sessions;
   std::unique_ptr<WebhookReceiver> receiver;
   std::unique_ptr<NoteSubscriber> subscriber;
 

@@ -8,14 +8,29 @@
 namespace tocsin::cli::bench {
 namespace {
 
-constexpr std::size_t buffer_size_min = std::size_t{64} * 1024;
+// Large sends are what makes events cheap; but the buffers of many connections must not fall out of
+// the processor's cache, or memory is what is measured.
+constexpr std::size_t buffer_size_largest = std::size_t{64} * 1024;
+constexpr std::size_t buffer_size_least = std::size_t{4} * 1024;
+constexpr std::size_t buffers_size_all = std::size_t{4} * 1024 * 1024;
 constexpr std::size_t receive_size_max = std::size_t{64} * 1024;
+
+std::size_t buffer_size(std::size_t message_size_max, std::uint32_t connections) {
+  const std::size_t fair =
+      std::clamp(buffers_size_all / connections / 2, buffer_size_least, buffer_size_largest);
+  return std::max(fair, 2 * message_size_max);
+}
 
 }  // namespace
 
-Connection::Connection(io::Io& io, Tally& tally, std::size_t message_size_max)
-    : io_(io), tally_(tally), partial_(message_size_max + receive_size_max) {
-  for (auto& buffer : buffers_) buffer.resize(std::max(buffer_size_min, 2 * message_size_max));
+Connection::Connection(io::Io& io, Tally& tally, std::size_t message_size_max,
+                       std::uint32_t connections)
+    : io_(io),
+      tally_(tally),
+      buffer_size_(buffer_size(message_size_max, connections)),
+      partial_size_max_(message_size_max + receive_size_max),
+      partial_(std::make_unique_for_overwrite<char[]>(partial_size_max_)) {
+  for (auto& buffer : buffers_) buffer = std::make_unique_for_overwrite<char[]>(buffer_size_);
 }
 
 void Connection::connect(const io::Endpoint& server) {
@@ -27,6 +42,13 @@ void Connection::connect(const io::Endpoint& server) {
   }
   stream_ = *stream;
   closed_ = false;
+}
+
+void Connection::adopt(io::StreamId stream) {
+  stream_ = stream;
+  closed_ = false;
+  io_.receive_start(stream_);
+  on_open();
 }
 
 void Connection::close() noexcept {
@@ -53,15 +75,15 @@ void Connection::on_data(std::span<const std::byte> bytes) noexcept {
   std::string_view fresh(reinterpret_cast<const char*>(bytes.data()), bytes.size());
   // The usual case is that nothing is left over and the bytes are used where they lie.
   while (partial_size_ > 0 && !fresh.empty() && !failed_) {
-    const std::size_t room = std::min(fresh.size(), partial_.size() - partial_size_);
+    const std::size_t room = std::min(fresh.size(), partial_size_max_ - partial_size_);
     if (room == 0) return fail("the server sent a message that is too large");
-    std::memcpy(partial_.data() + partial_size_, fresh.data(), room);
+    std::memcpy(partial_.get() + partial_size_, fresh.data(), room);
     const std::size_t before = partial_size_;
-    const std::size_t used = on_bytes({partial_.data(), partial_size_ + room});
+    const std::size_t used = on_bytes({partial_.get(), partial_size_ + room});
     if (used < before) {  // Still not complete.
       partial_size_ += room;
       fresh.remove_prefix(room);
-      std::memmove(partial_.data(), partial_.data() + used, partial_size_ - used);
+      std::memmove(partial_.get(), partial_.get() + used, partial_size_ - used);
       partial_size_ -= used;
     } else {  // What follows continues where the fresh bytes lie.
       partial_size_ = 0;
@@ -71,8 +93,8 @@ void Connection::on_data(std::span<const std::byte> bytes) noexcept {
   if (failed_ || fresh.empty()) return;
   fresh.remove_prefix(on_bytes(fresh));
   if (failed_ || fresh.empty()) return;
-  if (fresh.size() > partial_.size()) return fail("the server sent a message that is too large");
-  std::memcpy(partial_.data(), fresh.data(), fresh.size());
+  if (fresh.size() > partial_size_max_) return fail("the server sent a message that is too large");
+  std::memcpy(partial_.get(), fresh.data(), fresh.size());
   partial_size_ = fresh.size();
 }
 
@@ -92,7 +114,7 @@ void Connection::on_sent(io::Errno error) noexcept {
 void Connection::flush() noexcept {
   if (sending_ || filled_ == 0 || failed_ || closing_) return;
   sending_ = true;
-  io_.send(stream_, std::as_bytes(std::span(buffers_[filling_]).first(filled_)));
+  io_.send(stream_, std::as_bytes(std::span(buffers_[filling_].get(), filled_)));
   filling_ ^= 1U;
   filled_ = 0;
 }

@@ -4,10 +4,11 @@
 
 #include <array>
 #include <cstddef>
+#include <cstdint>
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
-#include <vector>
 
 #include "cli/bench/tally.hpp"
 #include "io/io.hpp"
@@ -16,13 +17,16 @@ namespace tocsin::cli::bench {
 
 class Connection : public io::StreamHandler {
  public:
-  /// `message_size_max`: the largest single message that it has to send or receive.
-  Connection(io::Io& io, Tally& tally, std::size_t message_size_max);
+  /// `message_size_max`: the largest single message that it has to send or receive. `connections`:
+  /// how many share the memory for buffers.
+  Connection(io::Io& io, Tally& tally, std::size_t message_size_max, std::uint32_t connections = 1);
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
   virtual ~Connection() = default;
 
   void connect(const io::Endpoint& server);
+  /// Takes a connection that was accepted.
+  void adopt(io::StreamId stream);
   /// Ready for events: connected and, where the protocol has one, through its handshake.
   [[nodiscard]] bool ready() const noexcept { return ready_ && !failed_; }
   [[nodiscard]] bool failed() const noexcept { return failed_; }
@@ -47,7 +51,7 @@ class Connection : public io::StreamHandler {
   void set_ready() noexcept { ready_ = true; }
   /// Where the next message goes; wrote() says how long it became.
   [[nodiscard]] std::span<char> room() noexcept {
-    return std::span(buffers_[filling_]).subspan(filled_);
+    return std::span(buffers_[filling_].get(), buffer_size_).subspan(filled_);
   }
   void wrote(std::size_t size) noexcept { filled_ += size; }
   /// Sends what has been written unless a send is on its way.
@@ -59,10 +63,13 @@ class Connection : public io::StreamHandler {
 
  private:
   io::StreamId stream_{};
-  std::array<std::vector<char>, 2> buffers_;
+  // Not cleared: of an idle connection's buffers no page is touched.
+  std::size_t buffer_size_;
+  std::array<std::unique_ptr<char[]>, 2> buffers_;
   std::size_t filling_ = 0;
   std::size_t filled_ = 0;
-  std::vector<char> partial_;  // The beginning of a message whose end has not arrived.
+  std::size_t partial_size_max_;
+  std::unique_ptr<char[]> partial_;  // The beginning of a message whose end has not arrived.
   std::size_t partial_size_ = 0;
   bool sending_ = false;
   bool ready_ = false;

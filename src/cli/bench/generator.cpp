@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "cli/bench/demand.hpp"
 #include "cli/bench/http_sender.hpp"
 #include "cli/bench/mqtt_sender.hpp"
 
@@ -28,7 +29,7 @@ Generator::Generator(io::Io& io, const Plan& plan, std::uint32_t thread, Rendezv
   if (plan.protocol == Protocol::http) requests_ = make_requests(plan);
   session_.senders = senders;
   session_.eager.reserve(senders);
-  session_.sequence = thread * sequences_per_thread;
+  session_.stamps = Stamps(thread * sequences_per_thread);
   for (std::uint32_t i = 0; i < senders; ++i) {
     if (plan.protocol == Protocol::mqtt) {
       senders_.push_back(std::make_unique<MqttSender>(session_, i, i * plan.threads + thread));
@@ -37,7 +38,7 @@ Generator::Generator(io::Io& io, const Plan& plan, std::uint32_t thread, Rendezv
     }
   }
   if (thread == 0 && !plan.subscribe.empty()) {
-    subscriber_ = std::make_unique<Subscriber>(io, tally_, plan.subscribe, plan.qos);
+    subscriber_ = std::make_unique<Subscriber>(io, tally_, plan, session_.measured_from);
   }
   if (plan.rate > 0) {
     session_.interval_ns = 1e9 * plan.batch * plan.threads / plan.rate;
@@ -76,9 +77,13 @@ MonoTime Generator::on_tick(MonoTime now) noexcept {
       break;
   }
   if (phase_ != Phase::running) return now + look;
-  const MonoTime end = plan_.count > 0 ? MonoTime::max() : session_.start + plan_.duration;
-  if (session_.interval_ns <= 0) return std::min(end, now + look);
-  return std::min(end, session_.due(granted_));
+  if (session_.interval_ns <= 0) return std::min(end(), now + look);
+  return std::min(end(), session_.due(granted_));
+}
+
+MonoTime Generator::end() const noexcept {
+  if (plan_.count > 0) return MonoTime::max();
+  return session_.measured_from + plan_.duration;
 }
 
 bool Generator::everyone_ready() const {
@@ -100,6 +105,7 @@ void Generator::tick_connecting() {
 
 void Generator::begin() {
   session_.start = session_.last_answer = session_.last_send = now_;
+  session_.measured_from = now_ + (plan_.count > 0 ? Duration{} : plan_.warm_up);
   session_.sends_left = grants_max_;
   enter(Phase::running);
   if (tally_.errors > 0) {
@@ -111,10 +117,12 @@ void Generator::begin() {
 }
 
 void Generator::grant_due() {
-  const MonoTime end = plan_.count > 0 ? MonoTime::max() : session_.start + plan_.duration;
-  while (granted_ < grants_max_ && session_.due(granted_) <= now_ && session_.due(granted_) < end) {
+  while (granted_ < grants_max_) {
+    const MonoTime due = session_.due(granted_);
+    if (due > now_ || due >= end()) return;
     senders_[granted_ % senders_.size()]->grant();
     ++granted_;
+    if (measuring_) tally_.lateness.record(static_cast<std::uint64_t>((now_ - due).count()));
   }
 }
 
@@ -126,13 +134,24 @@ void Generator::pump_eager() {
 
 void Generator::tick_running() {
   const bool paced = session_.interval_ns > 0;
+  if (!measuring_ && now_ >= session_.measured_from) {
+    measuring_ = true;
+    busy_before_ = thread_demand("/proc/thread-self");
+  }
   if (paced) grant_due();
   pump_eager();
   const bool over = plan_.count > 0 ? (paced ? granted_ == grants_max_ : session_.sends_left == 0)
-                                    : now_ >= session_.start + plan_.duration;
-  if (!over && !stuck() && tally_.errors == 0) return;
+                                    : now_ >= end();
+  if (over || stuck() || tally_.errors > 0) end_running();
+}
+
+void Generator::end_running() {
   session_.sends_left = 0;
   grants_max_ = granted_;
+  if (measuring_) {
+    tally_.busy = thread_demand("/proc/thread-self") - busy_before_;
+    tally_.wall = loop_.io().now() - session_.measured_from;
+  }
   enter(Phase::draining);
 }
 
@@ -188,6 +207,8 @@ bool Generator::stuck() const noexcept {
                      [](const auto& sender) { return sender->backlog() > 0; });
 }
 
-Duration Generator::elapsed() const noexcept { return session_.last_answer - session_.start; }
+Duration Generator::elapsed() const noexcept {
+  return std::max(session_.last_answer - session_.measured_from, Duration{});
+}
 
 }  // namespace tocsin::cli::bench

@@ -30,7 +30,7 @@ class Generator final : private flow::Ticker {
   void run();
 
   [[nodiscard]] const Tally& tally() const noexcept { return tally_; }
-  /// From the first event to the last answer.
+  /// From the end of the warm-up to the last answer.
   [[nodiscard]] Duration elapsed() const noexcept;
 
  private:
@@ -49,6 +49,8 @@ class Generator final : private flow::Ticker {
   void grant_due();
   void pump_eager();
   void begin();
+  void end_running();
+  [[nodiscard]] MonoTime end() const noexcept;
   void close_all();
   [[nodiscard]] MonoTime last_sign() const noexcept;
   [[nodiscard]] bool silent(MonoTime since) const noexcept;
@@ -67,6 +69,8 @@ class Generator final : private flow::Ticker {
   MonoTime now_{};
   MonoTime phase_began_{};
   bool reported_ready_ = false;
+  Duration busy_before_{};
+  bool measuring_ = false;
   std::uint64_t granted_ = 0;
   std::uint64_t grants_max_ = UINT64_MAX;
 };

@@ -110,27 +110,29 @@ void HttpSender::on_response(const http::Response& response, MonoTime now) noexc
   if (response.status == 207) refused = std::min(events, count_errors(response.body));
   tally_.refused += refused;
   session_.last_answer = now;
-  if (events > refused) acknowledged(due, now, events - refused);
+  if (events > refused) acknowledged(due, now, events - refused, events - refused);
   if (!response.keep_alive) {
     fail(fmt::format("the server closed a connection after status {}", response.status));
   }
 }
 
-bool HttpSender::write_one(MonoTime intended) noexcept {
-  const Template& request = requests_[next_request_];
-  const std::size_t size = request.text.size();
-  const std::span<char> out = room();
-  if (size > out.size()) return false;
-  std::memcpy(out.data(), request.text.data(), size);
-  fill(out.first(size), request, session_.sequence, intended);
-  wrote(size);
-  session_.sequence += session_.plan.batch;
-  std::size_t newest = oldest_ + in_flight_++;
-  if (newest >= due_.size()) newest -= due_.size();
-  due_[newest] = intended;
-  if (++next_request_ == requests_.size()) next_request_ = 0;
-  tally_.sent += session_.plan.batch;
-  return true;
+std::uint64_t HttpSender::write_some(std::uint64_t sends_max, MonoTime intended) noexcept {
+  std::uint64_t written = 0;
+  for (; written < sends_max && in_flight_ < due_.size(); ++written) {
+    const Template& request = requests_[next_request_];
+    const std::size_t size = request.text.size();
+    const std::span<char> out = room();
+    if (size > out.size()) break;
+    std::memcpy(out.data(), request.text.data(), size);
+    session_.stamps.fill(out.first(size), request, intended);
+    wrote(size);
+    std::size_t newest = oldest_ + in_flight_++;
+    if (newest >= due_.size()) newest -= due_.size();
+    due_[newest] = intended;
+    if (++next_request_ == requests_.size()) next_request_ = 0;
+  }
+  tally_.sent += written * session_.plan.batch;
+  return written;
 }
 
 }  // namespace tocsin::cli::bench

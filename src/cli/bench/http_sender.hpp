@@ -23,8 +23,8 @@ class HttpSender final : public Sender {
  private:
   void on_open() noexcept override { set_ready(); }
   std::size_t on_bytes(std::string_view bytes) noexcept override;
-  [[nodiscard]] bool window_open() const noexcept override { return in_flight_ < due_.size(); }
-  [[nodiscard]] bool write_one(MonoTime intended) noexcept override;
+  [[nodiscard]] std::uint64_t write_some(std::uint64_t sends_max,
+                                         MonoTime intended) noexcept override;
   void on_response(const http::Response& response, MonoTime now) noexcept;
 
   const std::vector<Template>& requests_;

@@ -3,6 +3,7 @@
 #include <array>
 #include <cassert>
 #include <charconv>
+#include <cstring>
 
 namespace tocsin::cli::bench {
 namespace {
@@ -17,14 +18,6 @@ struct Placeholder {
 };
 constexpr std::array placeholders{Placeholder{"{seq}", SlotKind::sequence},
                                   Placeholder{"{sent_ns}", SlotKind::sent}};
-
-void write_digits(std::span<char> out, std::uint64_t value) noexcept {
-  for (std::size_t i = out.size(); i > 0; --i) {
-    out[i - 1] = static_cast<char>('0' + value % 10);
-    value /= 10;
-  }
-  assert(value == 0);
-}
 
 }  // namespace
 
@@ -67,21 +60,38 @@ std::vector<Template> make_templates(std::string_view lines) {
   return templates;
 }
 
-std::string_view built_in_payload() noexcept {
-  return R"({"device":"boiler-0017","seq":{seq},"sent_ns":{sent_ns},"temperature":21.5,)"
-         R"("humidity":48.25,"pressure_hpa":1013.2,"battery_percent":87,"status":"running",)"
-         R"("firmware":"2.14.3-lts-stable"})";
+Stamps::Stamps(std::uint64_t sequence) noexcept {
+  // Ten and nineteen digits by construction: see the two bases.
+  const std::uint64_t number = sequence_base + sequence % (9 * sequence_base);
+  std::to_chars(number_.data(), number_.data() + number_.size(), number);
+  std::to_chars(time_text_.data(), time_text_.data() + time_text_.size(), encode_time(time_));
 }
 
-void fill(std::span<char> text, const Template& pattern, std::uint64_t sequence,
-          MonoTime sent) noexcept {
+void Stamps::advance() noexcept {
+  for (std::size_t i = number_.size(); i > 0; --i) {
+    char& digit = number_[i - 1];
+    if (digit != '9') {
+      ++digit;
+      return;
+    }
+    digit = '0';
+  }
+  number_[0] = '1';  // Begins anew, still with ten digits.
+}
+
+void Stamps::fill(std::span<char> text, const Template& pattern, MonoTime sent) noexcept {
   assert(text.size() == pattern.text.size());
+  if (sent != time_) {
+    time_ = sent;
+    std::to_chars(time_text_.data(), time_text_.data() + time_text_.size(), encode_time(sent));
+  }
   for (const Slot& slot : pattern.slots) {
-    const auto field = text.subspan(slot.offset, slot_width(slot.kind));
+    char* const field = text.data() + slot.offset;
     if (slot.kind == SlotKind::sent) {
-      write_digits(field, encode_time(sent));
+      std::memcpy(field, time_text_.data(), time_text_.size());
     } else {
-      write_digits(field, sequence_base + sequence++ % (9 * sequence_base));
+      std::memcpy(field, number_.data(), number_.size());
+      advance();
     }
   }
 }

@@ -2,6 +2,7 @@
 // Payload templates: text whose changing parts have a fixed width, so that filling them in neither
 // allocates nor moves anything.
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -38,12 +39,23 @@ struct Template {
 void append_template(Template& whole, const Template& part);
 /// One template a line; empty lines are skipped.
 [[nodiscard]] std::vector<Template> make_templates(std::string_view lines);
-/// A device's report: 200 bytes, nine fields, two of them slots.
-[[nodiscard]] std::string_view built_in_payload() noexcept;
 
-/// Fills the slots of a copy of the template's text. The n-th sequence slot gets `sequence` + n.
-void fill(std::span<char> text, const Template& pattern, std::uint64_t sequence,
-          MonoTime sent) noexcept;
+/// Fills slots. The running number and the last time are kept as text, so that an event without a
+/// due time of its own costs two short copies.
+class Stamps {
+ public:
+  explicit Stamps(std::uint64_t sequence = 0) noexcept;
+
+  /// `text` is a copy of the pattern's text. Every sequence slot gets the next number.
+  void fill(std::span<char> text, const Template& pattern, MonoTime sent) noexcept;
+
+ private:
+  void advance() noexcept;
+
+  std::array<char, slot_width(SlotKind::sequence)> number_{};
+  std::array<char, slot_width(SlotKind::sent)> time_text_{};
+  MonoTime time_{};
+};
 
 /// The monotonic clock in nanoseconds plus 10^18, so that it always has nineteen digits.
 [[nodiscard]] std::uint64_t encode_time(MonoTime time) noexcept;

@@ -9,7 +9,7 @@ constexpr MonoTime sent{Duration{1234}};
 
 std::string filled(const Template& pattern, std::uint64_t sequence, MonoTime time) {
   std::string text = pattern.text;
-  fill(text, pattern, sequence, time);
+  Stamps(sequence).fill(text, pattern, time);
   return text;
 }
 
@@ -46,10 +46,23 @@ TEST(BenchPayload, ReadsOneTemplateALine) {
   EXPECT_TRUE(make_templates("\n\n").empty());
 }
 
-TEST(BenchPayload, BuiltInPayloadHasTheAdvertisedSize) {
-  const Template pattern = make_template(built_in_payload());
-  EXPECT_EQ(pattern.text.size(), 200U);
-  EXPECT_EQ(pattern.slots.size(), 2U);
+// Goal: numbers run on from event to event, with carries, and a new time replaces the old one.
+TEST(BenchPayload, StampsRunOn) {
+  const Template pattern = make_template("{seq}{sent_ns}");
+  Stamps stamps(98);
+  std::string text = pattern.text;
+  stamps.fill(text, pattern, sent);
+  EXPECT_EQ(text, "10000000981000000000000001234");
+  stamps.fill(text, pattern, sent);
+  EXPECT_EQ(text, "10000000991000000000000001234");
+  stamps.fill(text, pattern, MonoTime{Duration{77}});
+  EXPECT_EQ(text, "10000001001000000000000000077");
+}
+
+// Goal: the running number goes on from its last one to its first one.
+TEST(BenchPayload, StampsWrap) {
+  const Template pattern = make_template("{seq}{seq}");
+  EXPECT_EQ(filled(pattern, 8'999'999'999, sent), "99999999991000000000");
 }
 
 // Goal: sending times are found however a notification wraps them, and impostors are passed over.

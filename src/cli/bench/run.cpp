@@ -1,6 +1,7 @@
 #include "cli/bench/run.hpp"
 
 #include <sys/prctl.h>
+#include <sys/resource.h>
 
 #include <algorithm>
 #include <memory>
@@ -11,13 +12,16 @@
 #include "io/backends.hpp"
 
 namespace tocsin::cli::bench {
-namespace {
 
-constexpr io::IoOptions io_options{.receive_buffers = 128, .streams_max = 65'536};
-
-}  // namespace
+void raise_file_limit() noexcept {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &limit);
+}
 
 Result<std::unique_ptr<Summary>, std::string> run(const Plan& plan) {
+  raise_file_limit();
   Rendezvous rendezvous;
   std::vector<std::unique_ptr<io::Io>> ios;
   std::vector<std::unique_ptr<Generator>> generators;

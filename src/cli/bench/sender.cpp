@@ -5,15 +5,20 @@ namespace tocsin::cli::bench {
 void Sender::pump(MonoTime now) noexcept {
   eager_ = false;
   if (!ready()) return;
-  const bool paced = session_.interval_ns > 0;
-  while (window_open() && (paced ? started_ < granted_ : session_.sends_left > 0)) {
+  const std::uint64_t before = started_;
+  if (session_.interval_ns > 0) {
     // With a rate, latency counts from when the event was due, even if the window was closed then.
-    const MonoTime intended = paced ? session_.due(index_ + started_ * session_.senders) : now;
-    if (!write_one(intended)) break;
-    ++started_;
-    session_.last_send = now;
-    if (!paced) --session_.sends_left;
+    while (started_ < granted_) {
+      if (write_some(1, session_.due(index_ + started_ * session_.senders)) == 0) break;
+      ++started_;
+    }
+  } else if (session_.sends_left > 0) {
+    const std::uint64_t written = write_some(session_.sends_left, now);
+    started_ += written;
+    session_.sends_left -= written;
   }
+  if (started_ != before) session_.last_send = now;
+  on_pumped(now);
   flush();
 }
 

@@ -18,8 +18,9 @@ struct Session {
   Tally& tally;
   std::vector<Sender*> eager{};  ///< Senders that may be able to go on; has room for all.
   std::uint64_t sends_left = 0;  ///< Sends that may still begin (without a rate).
-  std::uint64_t sequence = 0;
+  Stamps stamps{};
   MonoTime start{};
+  MonoTime measured_from{};
   MonoTime last_answer{};
   MonoTime last_send{};
   double interval_ns = 0;  ///< Between two sends of this thread; 0 = no rate.
@@ -35,7 +36,9 @@ class Sender : public Connection {
  public:
   /// `index` within its thread.
   Sender(Session& session, std::uint32_t index, std::size_t message_size_max)
-      : Connection(session.io, session.tally, message_size_max), session_(session), index_(index) {}
+      : Connection(session.io, session.tally, message_size_max, session.plan.connections),
+        session_(session),
+        index_(index) {}
 
   /// One more send is due.
   void grant() noexcept {
@@ -61,13 +64,22 @@ class Sender : public Connection {
 
  protected:
   void on_room() noexcept final { hasten(); }
-  [[nodiscard]] virtual bool window_open() const noexcept = 0;
-  /// Writes one send into room() and counts it; false when it does not fit.
-  [[nodiscard]] virtual bool write_one(MonoTime intended) noexcept = 0;
+  /// Writes sends into room() and counts them, until the window or the buffer is full. Returns how
+  /// many, at most `sends_max`.
+  [[nodiscard]] virtual std::uint64_t write_some(std::uint64_t sends_max,
+                                                 MonoTime intended) noexcept = 0;
+  /// Everything that could be sent now has been written.
+  virtual void on_pumped(MonoTime /*now*/) noexcept {}
 
-  void acknowledged(MonoTime sent, MonoTime now, std::uint64_t events) noexcept {
+  /// `samples` of these events have been due at `due`.
+  void acknowledged(MonoTime due, MonoTime now, std::uint64_t events,
+                    std::uint64_t samples) noexcept {
     tally_.acknowledged += events;
-    tally_.ack_latency.record(static_cast<std::uint64_t>((now - sent).count()), events);
+    if (now >= session_.measured_from) tally_.measured += events;
+    // What was due during the warm-up tells about the warm-up.
+    if (due >= session_.measured_from) {
+      tally_.ack_latency.record(static_cast<std::uint64_t>((now - due).count()), samples);
+    }
     session_.last_answer = now;
   }
 

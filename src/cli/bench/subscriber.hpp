@@ -5,13 +5,15 @@
 #include <string>
 
 #include "cli/bench/connection.hpp"
+#include "cli/bench/plan.hpp"
 #include "protocol/mqtt/packets.hpp"
 
 namespace tocsin::cli::bench {
 
 class Subscriber final : public Connection {
  public:
-  Subscriber(io::Io& io, Tally& tally, std::string filter, std::uint8_t qos);
+  /// `measured_from`: what was sent before does not count in the latencies. It outlives this.
+  Subscriber(io::Io& io, Tally& tally, const Plan& plan, const MonoTime& measured_from);
 
   /// When something arrived last.
   [[nodiscard]] MonoTime last_arrival() const noexcept { return arrival_; }
@@ -24,8 +26,8 @@ class Subscriber final : public Connection {
   void on_suback(const mqtt::Frame& frame) noexcept;
   void on_publish(const mqtt::Frame& frame) noexcept;
 
-  std::string filter_;
-  std::uint8_t qos_;
+  const Plan& plan_;
+  const MonoTime& measured_from_;
   MonoTime arrival_{};
 };
 

@@ -1,9 +1,12 @@
 #include "cli/bench/summary.hpp"
 
+#include <algorithm>
+#include <array>
 #include <chrono>
 
 #include <fmt/format.h>
 
+#include "cli/bench/verdict.hpp"
 #include "protocol/json/text.hpp"
 
 namespace tocsin::cli::bench {
@@ -26,7 +29,8 @@ std::string latency_json(const Histogram& latency) {
 
 std::string_view protocol_name(const Plan& plan) {
   if (plan.protocol == Protocol::http) return "http";
-  return plan.qos == 0 ? "mqtt qos 0" : "mqtt qos 1";
+  constexpr std::array names{"mqtt qos 0", "mqtt qos 1", "mqtt qos 2"};
+  return names[plan.qos];
 }
 
 }  // namespace
@@ -38,10 +42,17 @@ bool Summary::lossless(const Plan& plan) const {
 
 double Summary::events_per_s() const {
   const double seconds = std::chrono::duration<double>(elapsed).count();
-  return seconds > 0 ? static_cast<double>(tally.acknowledged) / seconds : 0;
+  return seconds > 0 ? static_cast<double>(tally.measured) / seconds : 0;
 }
 
-std::string to_text(const Summary& summary, const Plan& plan) {
+double Summary::generator_busy() const {
+  if (tally.wall <= Duration{}) return 0;
+  // The kernel counts in ticks: over a short time it may find more than there was.
+  return std::min(
+      1.0, static_cast<double>(tally.busy.count()) / static_cast<double>(tally.wall.count()));
+}
+
+std::string to_text(const Summary& summary, const Plan& plan, Bound bound) {
   const Tally& tally = summary.tally;
   const bool answered = plan.protocol == Protocol::http || plan.qos > 0;
   std::string text = fmt::format(
@@ -51,11 +62,20 @@ std::string to_text(const Summary& summary, const Plan& plan) {
       plan.batch, plan.batch == 1 ? "" : "s", answered ? "acknowledged" : "read",
       tally.acknowledged, std::chrono::duration<double>(summary.elapsed).count(), "throughput",
       summary.events_per_s(), answered ? "acknowledged" : "sent and read by the server");
-  if (tally.ack_latency.count() > 0) text += latency_text("acknowledged in", tally.ack_latency);
+  if (tally.ack_latency.count() > 0) {
+    text += latency_text(answered ? "acknowledged in" : "read in", tally.ack_latency);
+  }
   if (!plan.subscribe.empty()) {
     text += fmt::format("{:<16}{} events\n", "received", tally.received);
     text += latency_text("end to end", tally.end_to_end);
   }
+  text +=
+      fmt::format("{:<16}{:.0f} % of its processor", "generator", 100 * summary.generator_busy());
+  if (plan.rate > 0) {
+    text += fmt::format(", late by p50 {:.0f} us, p99 {:.0f} us",
+                        to_us(tally.lateness.quantile(0.5)), to_us(tally.lateness.quantile(0.99)));
+  }
+  text += fmt::format("\n{:<16}{}\n", "bound by", to_string(bound));
   if (!summary.lossless(plan)) {
     text += fmt::format("{:<16}{} refused, {} unanswered, {} not sent, {} connections failed{}{}\n",
                         "LOST", tally.refused, tally.unacknowledged(), tally.unsent, tally.errors,
@@ -68,7 +88,7 @@ std::string to_text(const Summary& summary, const Plan& plan) {
   return text;
 }
 
-std::string to_json(const Summary& summary, const Plan& plan) {
+std::string to_json(const Summary& summary, const Plan& plan, Bound bound) {
   const Tally& tally = summary.tally;
   std::string error;
   json::append_string(error, tally.first_error);
@@ -76,12 +96,13 @@ std::string to_json(const Summary& summary, const Plan& plan) {
       R"({{"load":"{}","connections":{},"window":{},"batch":{},"rate":{},"seconds":{:.3f},)"
       R"("sent":{},"acknowledged":{},"refused":{},"unanswered":{},"not_sent":{},"received":{},)"
       R"("errors":{},"first_error":{},"events_per_s":{:.0f},"acknowledged_in_us":{},)"
-      R"("end_to_end_us":{},"lossless":{}}})"
-      "\n",
+      R"("end_to_end_us":{},"generator_busy":{:.3f},"late_us":{},"bound_by":"{}",)"
+      R"("lossless":{}}})",
       protocol_name(plan), plan.connections, plan.window, plan.batch, plan.rate,
       std::chrono::duration<double>(summary.elapsed).count(), tally.sent, tally.acknowledged,
       tally.refused, tally.unacknowledged(), tally.unsent, tally.received, tally.errors, error,
       summary.events_per_s(), latency_json(tally.ack_latency), latency_json(tally.end_to_end),
+      summary.generator_busy(), latency_json(tally.lateness), to_string(bound),
       summary.lossless(plan));
 }
 

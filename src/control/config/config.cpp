@@ -12,6 +12,8 @@
 #include "control/config/option_parser.hpp"
 #include "control/config/options.hpp"
 #include "control/config/semantic_check.hpp"
+#include "flow/quota_table.hpp"
+#include "io/tls/options.hpp"
 #include "stages/deliver/channel_type.hpp"
 #include "stages/deliver/options.hpp"
 #include "stages/ingress/http/options.hpp"
@@ -40,6 +42,8 @@ flow::SourceConfig make_source(const OptionValues& v, flow::Origin origin) {
   source.priority =
       to_enum<Priority>(priority_names, v.text("priority")).value_or(Priority::normal);
   source.severity = to_enum<Severity>(severity_names, v.text("severity")).value_or(Severity::info);
+  source.rate = static_cast<std::uint32_t>(v.number("rate"));
+  source.burst = static_cast<std::uint32_t>(v.number("burst"));
   source.active = v.flag("active");
   source.origin = std::move(origin);
   return source;
@@ -127,8 +131,8 @@ flow::ChannelConfig read_channel(const toml::table& table, const std::string& pa
 }
 
 void check_sections(const toml::table& root, const ParseContext& context) {
-  constexpr std::array known{"server", "http",    "mqtt", "journal",
-                             "source", "channel", "rule", "subscription"};
+  constexpr std::array known{"server", "http",   "mqtt",    "quota", "journal",      "auth",
+                             "tls",    "source", "channel", "rule",  "subscription", "user"};
   for (const auto& [key, node] : root) {
     if (std::ranges::find(known, key.str()) == known.end()) {
       context.report(line_of(node), std::string(key.str()), "is not a section");
@@ -165,7 +169,10 @@ EngineConfig read(const toml::table& root, const ParseContext& context) {
   config.server = read_section(root, "server", server_options, context);
   config.http = read_section(root, "http", ingress::http_options, context);
   config.mqtt = read_section(root, "mqtt", ingress::mqtt_options, context);
+  config.quota = read_section(root, "quota", flow::quota_options, context);
   config.journal = read_section(root, "journal", journal_section_options(), context);
+  config.auth = read_section(root, "auth", auth::auth_options, context);
+  config.tls = read_section(root, "tls", io::tls_options, context);
   each_table(root, "source", context, [&](const auto& table, const auto& path, auto origin) {
     report_unknown_keys(table, {source_options}, path, context);
     config.sources.push_back(
@@ -186,6 +193,11 @@ EngineConfig read(const toml::table& root, const ParseContext& context) {
         {.name = parse_options(&table, subscription_name_options, path, context).text("name"),
          .options = parse_options(&table, ingress::subscription_options, path, context),
          .origin = std::move(origin)});
+  });
+  each_table(root, "user", context, [&](const auto& table, const auto& path, auto) {
+    report_unknown_keys(table, {auth::user_options}, path, context);
+    config.users.push_back(
+        auth::UserConfig::from(parse_options(&table, auth::user_options, path, context)));
   });
   return config;
 }

@@ -3,9 +3,12 @@
 
 #include <gtest/gtest.h>
 
+#include "control/auth/options.hpp"
 #include "control/config/config.hpp"
 #include "control/config/option_parser.hpp"
 #include "control/config/options.hpp"
+#include "flow/quota_table.hpp"
+#include "io/tls/options.hpp"
 #include "stages/deliver/channel_type.hpp"
 #include "stages/deliver/options.hpp"
 #include "stages/ingress/http/options.hpp"
@@ -28,7 +31,11 @@ std::vector<Section> sections() {
       {"server", {server_options}},
       {"http", {ingress::http_options}},
       {"mqtt", {ingress::mqtt_options}},
+      {"quota", {flow::quota_options}},
       {"journal", {journal::options_table, ledger::options_table}},
+      {"auth", {auth::auth_options}},
+      {"tls", {io::tls_options}},
+      {"user", {auth::user_options}},
       {"source", {source_options}},
       {"rule", {rule_options}},
       {"subscription", {subscription_name_options, ingress::subscription_options}}};

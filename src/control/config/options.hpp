@@ -7,6 +7,7 @@
 #include <tocsin/limits.hpp>
 #include <tocsin/option.hpp>
 
+#include "flow/quota_table.hpp"
 #include "io/backends.hpp"
 
 namespace tocsin::config {
@@ -25,6 +26,11 @@ inline constexpr std::array server_options{
                        "gateways; 2 gives matching its own; from 3 the journal has its own too; "
                        "0 chooses by the number of processors, and fewer when memory_max is "
                        "small."},
+    OptionSpec{.key = "pin_threads",
+               .type = OptionType::boolean,
+               .fallback = "false",
+               .help = "Gives each thread a processor of its own, of those that the process may "
+                       "use, in turn. For machines that do little else."},
     OptionSpec{.key = "memory_max",
                .type = OptionType::bytes,
                .fallback = "192MiB",
@@ -93,6 +99,16 @@ inline constexpr std::array source_options{
                .fallback = "info",
                .help = "Severity of events that carry none.",
                .choices = "info|warning|error|critical"},
+    OptionSpec{.key = "rate",
+               .type = OptionType::integer,
+               .fallback = "0",
+               .max = flow::quota_rate_max,
+               .help = "Events a second that the source takes, whoever sends them. 0 is no limit."},
+    OptionSpec{.key = "burst",
+               .type = OptionType::integer,
+               .fallback = "0",
+               .max = 10 * flow::quota_rate_max,
+               .help = "Events that it takes at once after a pause; 0 is those of a second."},
     OptionSpec{.key = "active",
                .type = OptionType::boolean,
                .fallback = "true",

@@ -7,6 +7,8 @@
 #include "control/config/option_parser.hpp"
 #include "control/config/options.hpp"
 #include "control/config/units.hpp"
+#include "flow/quota_table.hpp"
+#include "io/tls/options.hpp"
 #include "stages/deliver/channel_type.hpp"
 #include "stages/deliver/options.hpp"
 #include "stages/ingress/http/options.hpp"
@@ -112,8 +114,15 @@ std::string reference_markdown() {
   append(out, "[server]", "The process.", {server_options});
   append(out, "[http]", "The HTTP listener.", {ingress::http_options});
   append(out, "[mqtt]", "The MQTT listener.", {ingress::mqtt_options});
+  append(out, "[quota]", "Rates of events. Sources have their own.", {flow::quota_options});
   append(out, "[journal]", "The journal and its cursor.",
          {journal::options_table, ledger::options_table});
+  append(out, "[auth]", "Who may connect, and what guards that.", {auth::auth_options});
+  append(out, "[tls]", "The server's side of TLS, for all listeners.", {io::tls_options});
+  append(out, "[[user]]",
+         "Somebody who may connect: with a password, a token or a client certificate. As soon as "
+         "there is one, everybody must be one of them.",
+         {auth::user_options});
   append(out, "[[source]]", "An event source.", {source_options});
   append(out, "[[rule]]", "A rule: which events become which notifications.", {rule_options});
   append(out, "[[channel]]", "A channel. Its type's own options follow below.",

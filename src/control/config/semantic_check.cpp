@@ -5,16 +5,19 @@
 
 #include <fmt/format.h>
 
+#include "control/auth/user_table.hpp"
 #include "flow/batch.hpp"
 #include "flow/broker_client.hpp"
 #include "flow/broker_options.hpp"
 #include "flow/memory_plan.hpp"
 #include "flow/sources.hpp"
 #include "io/egress/policy.hpp"
+#include "io/tls/options.hpp"
+#include "io/tls/tls_server_context.hpp"
 #include "stages/deliver/stage.hpp"
 #include "stages/ingress/http/options.hpp"
 #include "stages/ingress/mqtt/options.hpp"
-#include "stages/ingress/subscription/subscription.hpp"
+#include "stages/ingress/subscription/check.hpp"
 #include "stages/match/rule_set.hpp"
 #include "stages/render/template.hpp"
 #include "stages/route/router.hpp"
@@ -32,6 +35,8 @@ class Checker {
   void check() {
     check_memory();
     check_listeners();
+    check_access();
+    check_tls();
     check_sources();
     check_channels();
     check_rules();
@@ -55,20 +60,24 @@ class Checker {
     if (!sound("server.memory_max") || !sound("server.threads")) return;
     const auto threads = static_cast<std::uint32_t>(config_.server.number("threads"));
     const auto memory_max = flow::addressable(config_.server.number("memory_max"));
-    if (flow::plan_resources(memory_max, threads, 1)) return;
-    report("server.memory_max", flow::memory_shortage(memory_max, threads));
+    const flow::MemoryDemands demands = memory_demands(config_);
+    if (flow::plan_resources(memory_max, threads, 1, demands)) return;
+    report("server.memory_max", flow::memory_shortage(memory_max, threads, demands));
   }
 
   void check_listeners() {
     if (sound("http")) {
-      const auto endpoints = ingress::listen_endpoints(ingress::HttpOptions::from(config_.http));
+      const auto options = http_options_of(config_);
+      const auto endpoints = ingress::listen_endpoints(options);
       if (!endpoints) report("http.listen", endpoints.error());
+      const auto tls_endpoints = ingress::listen_tls_endpoints(options);
+      if (!tls_endpoints) report("http.listen_tls", tls_endpoints.error());
     }
     if (sound("mqtt")) {
       // Every plan has the same batch size, so any plan tells how large a packet may be.
       const auto plan = flow::plan_memory(std::size_t{1} << 30U, {});
-      const auto problem = ingress::MqttOptions::from(config_.mqtt)
-                               .check(flow::BatchPool(1, plan->batch_size).payload_max());
+      const auto problem =
+          mqtt_options_of(config_).check(flow::BatchPool(1, plan->batch_size).payload_max());
       if (!problem.empty()) report("mqtt.listen", problem);
     }
     for (const std::string& text : config_.server.list("egress_allow")) {
@@ -76,6 +85,33 @@ class Checker {
         report("server.egress_allow", fmt::format("\"{}\" is not a network", text));
       }
     }
+  }
+
+  void check_access() {
+    if (!sound("auth")) return;
+    for (std::size_t i = 0; i < config_.users.size(); ++i) {
+      if (!sound(fmt::format("user[{}]", i))) return;
+    }
+    const auto table = auth::UserTable::build(auth::AuthOptions::from(config_.auth), config_.users);
+    if (table) return;
+    const auto& problem = table.error();
+    const std::string path = problem.user == auth::UserTable::Problem::no_user
+                                 ? std::string("auth")
+                                 : fmt::format("user[{}]", problem.user);
+    report(fmt::format("{}.{}", path, problem.key), problem.message);
+  }
+
+  // The files are read as a start or a reload will read them, so that a bad certificate is refused
+  // before it takes the place of a good one.
+  void check_tls() {
+    if (!sound("tls")) return;
+    const auto options = io::TlsServerOptions::from(config_.tls);
+    if (!has_tls_listeners(config_) && options.certificate.empty()) return;
+    const auto context = io::make_tls_server_context(options);
+    if (context) return;
+    const std::string& problem = context.error();
+    const std::size_t colon = problem.find(':');
+    report("tls." + problem.substr(0, colon), problem.substr(colon + 2));
   }
 
   void check_sources() {

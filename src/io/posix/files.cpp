@@ -79,6 +79,7 @@ Result<void, Errno> write_file(int fd, std::span<const std::byte> bytes, std::ui
   while (!bytes.empty()) {
     const ssize_t n = uninterrupted(
         [&] { return ::pwrite(fd, bytes.data(), bytes.size(), static_cast<off_t>(offset)); });
+    if (n < 0 && errno == EINVAL && clear_direct(fd)) continue;
     if (n < 0) return Unexpected{errno};
     if (n == 0) return Unexpected{EIO};
     bytes = bytes.subspan(static_cast<std::size_t>(n));
@@ -98,6 +99,16 @@ Result<void, Errno> truncate_file(int fd, std::uint64_t size) {
 }
 
 Result<void, Errno> sync_file(int fd) { return checked(::fdatasync(fd)); }
+
+void set_direct(int fd) noexcept {
+  const int flags = ::fcntl(fd, F_GETFL);
+  if (flags >= 0) static_cast<void>(::fcntl(fd, F_SETFL, flags | O_DIRECT));
+}
+
+bool clear_direct(int fd) noexcept {
+  const int flags = ::fcntl(fd, F_GETFL);
+  return flags >= 0 && (flags & O_DIRECT) != 0 && ::fcntl(fd, F_SETFL, flags & ~O_DIRECT) == 0;
+}
 
 Result<void, Errno> make_directories(const std::string& path) {
   if (path.empty()) return Unexpected{ENOENT};

@@ -56,6 +56,8 @@ Result<FileId, Errno> PosixIo::open(const std::string& path, OpenMode mode) {
 
 void PosixIo::close_file(FileId file) { files_.close(file); }
 
+void PosixIo::write_directly(FileId file) { set_direct(files_.descriptor(file)); }
+
 Result<std::size_t, Errno> PosixIo::read(FileId file, std::span<std::byte> into,
                                          std::uint64_t offset) {
   return read_file(files_.descriptor(file), into, offset);

@@ -31,6 +31,7 @@ class PosixIo : public Io {
  public:
   Result<FileId, Errno> open(const std::string& path, OpenMode mode) final;
   void close_file(FileId file) final;
+  void write_directly(FileId file) final;
   Result<std::size_t, Errno> read(FileId file, std::span<std::byte> into,
                                   std::uint64_t offset) final;
   Result<std::uint64_t, Errno> size(FileId file) final;

@@ -2,7 +2,6 @@
 
 #include <mbedtls/ctr_drbg.h>
 #include <mbedtls/entropy.h>
-#include <mbedtls/error.h>
 #include <mbedtls/pk.h>
 #include <mbedtls/ssl.h>
 #include <mbedtls/version.h>
@@ -16,17 +15,12 @@
 #include <fmt/format.h>
 
 #include "io/io.hpp"
+#include "io/tls/tls_error.hpp"
 
 namespace tocsin::io {
 namespace {
 
 constexpr const char* system_bundle = "/etc/ssl/certs/ca-certificates.crt";
-
-std::string error_text(int code) {
-  std::array<char, 160> text{};
-  mbedtls_strerror(code, text.data(), text.size());
-  return text.data();
-}
 
 class Context final : public TlsClientContext {
  public:
@@ -51,14 +45,14 @@ class Context final : public TlsClientContext {
 
   Result<void, std::string> load(const TlsClientOptions& options) {
     int status = mbedtls_ctr_drbg_seed(&random_, mbedtls_entropy_func, &entropy_, nullptr, 0);
-    if (status != 0) return Unexpected{"random generator: " + error_text(status)};
+    if (status != 0) return Unexpected{"random generator: " + tls_error_text(status)};
     const std::string bundle = options.ca_file.empty() ? system_bundle : options.ca_file;
     // Positive: some certificates of the bundle were not understood; the others are trusted.
     status = mbedtls_x509_crt_parse_file(&authorities_, bundle.c_str());
-    if (status < 0) return Unexpected{fmt::format("{}: {}", bundle, error_text(status))};
+    if (status < 0) return Unexpected{fmt::format("{}: {}", bundle, tls_error_text(status))};
     status = mbedtls_ssl_config_defaults(&config_, MBEDTLS_SSL_IS_CLIENT,
                                          MBEDTLS_SSL_TRANSPORT_STREAM, MBEDTLS_SSL_PRESET_DEFAULT);
-    if (status != 0) return Unexpected{error_text(status)};
+    if (status != 0) return Unexpected{tls_error_text(status)};
     mbedtls_ssl_conf_authmode(&config_, MBEDTLS_SSL_VERIFY_REQUIRED);
     mbedtls_ssl_conf_ca_chain(&config_, &authorities_, nullptr);
     mbedtls_ssl_conf_rng(&config_, mbedtls_ctr_drbg_random, &random_);
@@ -74,7 +68,7 @@ class Context final : public TlsClientContext {
   Result<void, std::string> load_own_certificate(const TlsClientOptions& options) {
     int status = mbedtls_x509_crt_parse_file(&certificate_, options.certificate_file.c_str());
     if (status != 0) {
-      return Unexpected{fmt::format("{}: {}", options.certificate_file, error_text(status))};
+      return Unexpected{fmt::format("{}: {}", options.certificate_file, tls_error_text(status))};
     }
 #if MBEDTLS_VERSION_MAJOR >= 3
     status = mbedtls_pk_parse_keyfile(&key_, options.key_file.c_str(), nullptr,
@@ -82,9 +76,10 @@ class Context final : public TlsClientContext {
 #else
     status = mbedtls_pk_parse_keyfile(&key_, options.key_file.c_str(), nullptr);
 #endif
-    if (status != 0) return Unexpected{fmt::format("{}: {}", options.key_file, error_text(status))};
+    if (status != 0)
+      return Unexpected{fmt::format("{}: {}", options.key_file, tls_error_text(status))};
     status = mbedtls_ssl_conf_own_cert(&config_, &certificate_, &key_);
-    if (status != 0) return Unexpected{error_text(status)};
+    if (status != 0) return Unexpected{tls_error_text(status)};
     return {};
   }
 
@@ -129,12 +124,12 @@ class Client final : public TlsClient {
 
   Result<void, std::string> start(const Context& context, const std::string& host) {
     int status = mbedtls_ssl_setup(&ssl_, &context.config());
-    if (status != 0) return Unexpected{error_text(status)};
+    if (status != 0) return Unexpected{tls_error_text(status)};
     address_ = parse_address(host, 0);
     // Without this call 2.28 verifies the chain but, silently, no name. It knows no IP names either
     // (and SNI is for DNS names only, RFC 6066 section 3): for an address we verify them ourselves.
     status = mbedtls_ssl_set_hostname(&ssl_, address_ ? nullptr : host.c_str());
-    if (status != 0) return Unexpected{error_text(status)};
+    if (status != 0) return Unexpected{tls_error_text(status)};
     if (address_) mbedtls_ssl_set_verify(&ssl_, &Client::on_verify, this);
     mbedtls_ssl_set_bio(&ssl_, this, &Client::on_send, &Client::on_receive, nullptr);
     advance();
@@ -214,7 +209,7 @@ class Client final : public TlsClient {
     const std::uint32_t flags = mbedtls_ssl_get_verify_result(&ssl_);
     error_ = status == MBEDTLS_ERR_X509_CERT_VERIFY_FAILED && flags != 0 && flags != UINT32_MAX
                  ? verify_text(flags)
-                 : error_text(status);
+                 : tls_error_text(status);
   }
 
   // RFC 6125 section 6.4: the bytes of an iPAddress name, never a text that reads like it.

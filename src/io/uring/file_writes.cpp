@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <utility>
 
+#include "io/posix/files.hpp"
 #include "io/uring/ring.hpp"
 
 namespace tocsin::io::uring {
@@ -65,6 +66,10 @@ void FileWrites::complete(const Completion& completion) {
 void FileWrites::settle(std::uint32_t slot) {
   Write& write = writes_[slot];
   const bool interrupted = write.write_result == -EINTR || write.write_result == -EAGAIN;
+  if (write.write_result == -EINVAL && posix::clear_direct(files_.descriptor(write.file))) {
+    submit(slot);
+    return;
+  }
   if (write.write_result < 0 && !interrupted) {
     finish(slot, -write.write_result);
     return;

@@ -12,6 +12,12 @@ constexpr bool is_control(char c) noexcept {
   return (static_cast<unsigned char>(c) < 0x20 && c != '\t') || c == 0x7F;
 }
 
+// RFC 9110 section 5.6.2: tchar.
+constexpr bool is_token(char c) noexcept {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+         std::string_view("!#$%&'*+-.^_`|~").find(c) != std::string_view::npos;
+}
+
 }  // namespace
 
 void ChunkedDecoder::start(std::size_t data_max, std::size_t extra_max) noexcept {
@@ -60,9 +66,11 @@ ChunkedDecoder::Status ChunkedDecoder::take(char c) noexcept {
       return expect('\n', State::size_first);
     case State::trailer_first:
       if (c == '\r') return expect('\r', State::end_lf);
-      if (c == ' ' || c == '\t') return Status::failed;
-      state_ = State::trailer;
-      return take_extra(c, State::trailer_lf);
+      if (c == ':') return Status::failed;
+      state_ = State::trailer_name;
+      [[fallthrough]];
+    case State::trailer_name:
+      return take_trailer_name(c);
     case State::trailer:
       return take_extra(c, State::trailer_lf);
     case State::trailer_lf:
@@ -91,6 +99,15 @@ ChunkedDecoder::Status ChunkedDecoder::take_size(char c) noexcept {
   }
   if (c != ';') return Status::failed;
   state_ = State::extension;
+  return Status::more;
+}
+
+// A line that is no field, such as the start of another request, means that two parsers disagree
+// about where the body ends.
+ChunkedDecoder::Status ChunkedDecoder::take_trailer_name(char c) noexcept {
+  if ((c != ':' && !is_token(c)) || extra_left_ == 0) return Status::failed;
+  --extra_left_;
+  if (c == ':') state_ = State::trailer;
   return Status::more;
 }
 

@@ -10,7 +10,7 @@
 namespace tocsin::http {
 
 /// Takes the chunked coding off, strictly: CRLF only, plain hexadecimal sizes, extensions and
-/// trailers skipped and bounded together.
+/// trailers checked, skipped, and bounded together.
 class ChunkedDecoder {
  public:
   enum class Status : std::uint8_t { more, data, done, failed, too_large };
@@ -38,12 +38,14 @@ class ChunkedDecoder {
     data_cr,
     data_lf,
     trailer_first,
+    trailer_name,
     trailer,
     trailer_lf,
     end_lf,
   };
   [[nodiscard]] Status take(char c) noexcept;
   [[nodiscard]] Status take_size(char c) noexcept;
+  [[nodiscard]] Status take_trailer_name(char c) noexcept;
   [[nodiscard]] Status take_extra(char c, State at_cr) noexcept;
 
   State state_ = State::size_first;

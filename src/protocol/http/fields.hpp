@@ -12,9 +12,6 @@ namespace tocsin::http {
 /// False when a charset parameter names anything but UTF-8 or its subset ASCII.
 [[nodiscard]] bool charset_is_utf8(std::string_view content_type) noexcept;
 
-/// Whether text is well-formed UTF-8: no overlong form, no surrogate, nothing above U+10FFFF.
-[[nodiscard]] bool is_utf8(std::string_view text) noexcept;
-
 /// Appends to `out` the attribute value that a ce-* field carries (CloudEvents HTTP binding
 /// section 3.1.3.2): double quotes are taken off, then percent-encoding, once. False when the
 /// result is no UTF-8 or holds control characters, or an escape is incomplete; `out` is then cut

@@ -309,8 +309,18 @@ bool HeadReader::check_line(std::string_view line) noexcept {
     error_ = ParseError::line_ending;
     return false;
   }
-  if (line_at_ != start_ && (line.front() == ' ' || line.front() == '\t')) {
+  if (line_at_ == start_) {
+    // RFC 9112 section 3: single spaces. llhttp skips more of them.
+    if (kind_ == HeadKind::response || std::ranges::count(line, ' ') <= 2) return true;
+    error_ = ParseError::syntax;
+    return false;
+  }
+  if (line.front() == ' ' || line.front() == '\t') {
     error_ = ParseError::folded_header;
+    return false;
+  }
+  if (line.front() == ':') {  // llhttp lets a field have no name.
+    error_ = ParseError::syntax;
     return false;
   }
   return true;

@@ -81,8 +81,7 @@ ParseError RequestParser::begin_body() noexcept {
   request_.headers = &head_.headers();
   if (const ParseError error = split_target(); error != ParseError::none) return error;
   if (const ParseError error = check_host(); error != ParseError::none) return error;
-  const auto expect = head_.headers().find("expect");
-  expects_continue_ = info.http11 && expect && equals_ignoring_case(*expect, "100-continue");
+  read_expect();
   if (info.chunked) {
     chunks_.start(limits_.body_size_max, limits_.chunk_extra_max);
     state_ = State::chunked;
@@ -94,15 +93,39 @@ ParseError RequestParser::begin_body() noexcept {
   return ParseError::none;
 }
 
-// RFC 9112 section 3.2: exactly one Host field in HTTP/1.1.
+// RFC 9110 section 10.1.1. HTTP/1.0 does not know the field.
+void RequestParser::read_expect() noexcept {
+  expects_continue_ = false;
+  unknown_expectation_ = false;
+  if (!head_.info().http11) return;
+  const Headers& headers = head_.headers();
+  for (std::size_t i = 0; i < headers.size(); ++i) {
+    const Header header = headers.at(i);
+    if (header.name.size() != 6 || !equals_ignoring_case(header.name, "expect")) continue;
+    if (equals_ignoring_case(header.value, "100-continue")) {
+      expects_continue_ = true;
+    } else {
+      unknown_expectation_ = true;
+    }
+  }
+}
+
+// RFC 9112 section 3.2: exactly one Host field in HTTP/1.1. An absolute-form target wins over it,
+// but a proxy in front of us may look at the other: they have to agree.
 ParseError RequestParser::check_host() const noexcept {
   const Headers& headers = head_.headers();
+  const bool absolute = !request_.target.starts_with('/') && request_.target != "*";
   std::size_t hosts = 0;
   for (std::size_t i = 0; i < headers.size(); ++i) {
     const Header header = headers.at(i);
     if (header.name.size() != 4 || !equals_ignoring_case(header.name, "host")) continue;
     ++hosts;
-    if (header.value.find_first_of(" \t,/@?#") != header.value.npos) return ParseError::host;
+    if (header.value.empty() || header.value.find_first_of(" \t,/@?#") != header.value.npos) {
+      return ParseError::host;
+    }
+    if (absolute && !equals_ignoring_case(header.value, request_.authority)) {
+      return ParseError::host;
+    }
   }
   if (hosts > 1 || (hosts == 0 && head_.info().http11)) return ParseError::host;
   return ParseError::none;
@@ -185,7 +208,15 @@ void RequestParser::fill_request() noexcept {
   request_.method = method_of(info.method);
   request_.http11 = info.http11;
   request_.keep_alive = info.keep_alive;
+  request_.unknown_expectation = unknown_expectation_;
   request_.body = body_.view();
+}
+
+const Request& RequestParser::head() noexcept {
+  assert(in_body());
+  fill_request();
+  request_.body = {};
+  return request_;
 }
 
 bool RequestParser::keep() noexcept {
@@ -212,6 +243,7 @@ void RequestParser::release() noexcept {
   body_.release();
   request_ = {};
   expects_continue_ = false;
+  unknown_expectation_ = false;
   error_ = ParseError::none;
   state_ = State::head;
 }

@@ -25,7 +25,8 @@ struct Request {
   std::string_view authority;
   std::string_view body;
   bool http11 = true;
-  bool keep_alive = true;  ///< RFC 9112 section 9.3.
+  bool keep_alive = true;            ///< RFC 9112 section 9.3.
+  bool unknown_expectation = false;  ///< Expect asks for anything but "100-continue".
   const Headers* headers = nullptr;
 
   [[nodiscard]] std::optional<std::string_view> header(std::string_view name) const noexcept {
@@ -51,6 +52,8 @@ class RequestParser {
   [[nodiscard]] Fed feed(std::string_view bytes) noexcept;
 
   [[nodiscard]] const Request& request() const noexcept { return request_; }
+  /// The request so far, without its body: while in_body(), and until the next feed().
+  [[nodiscard]] const Request& head() noexcept;
   [[nodiscard]] ParseError error() const noexcept { return error_; }
   /// Makes a complete request independent of the bytes it was parsed from. False: budget used up.
   [[nodiscard]] bool keep() noexcept;
@@ -70,6 +73,7 @@ class RequestParser {
   [[nodiscard]] std::size_t feed_chunked(std::string_view bytes) noexcept;
   [[nodiscard]] ParseError begin_body() noexcept;
   [[nodiscard]] ParseError check_host() const noexcept;
+  void read_expect() noexcept;
   [[nodiscard]] ParseError split_target() noexcept;
   void fail(ParseError error) noexcept;
   void fill_request() noexcept;
@@ -80,6 +84,7 @@ class RequestParser {
   ChunkedDecoder chunks_;
   std::uint64_t body_left_ = 0;
   bool expects_continue_ = false;
+  bool unknown_expectation_ = false;
   State state_ = State::head;
   ParseError error_ = ParseError::none;
   Request request_;

@@ -51,6 +51,11 @@ TEST(HttpRequestParser, RefusesWhatTwoParsersCouldReadDifferently) {
       {"GET / HTTP/1.1\r\n\r\n", ParseError::host},
       {"GET / HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n", ParseError::host},
       {"GET / HTTP/1.1\r\nHost: a b\r\n\r\n", ParseError::host},
+      {"GET / HTTP/1.1\r\nHost:\r\n\r\n", ParseError::host},
+      {"GET / HTTP/1.1\r\nHost: a, b\r\n\r\n", ParseError::host},
+      {"GET http://b/ HTTP/1.1\r\nHost: a\r\n\r\n", ParseError::host},
+      {"GET http://a:80/ HTTP/1.1\r\nHost: a\r\n\r\n", ParseError::host},
+      {"GET http://b/ HTTP/1.0\r\nHost: a\r\n\r\n", ParseError::host},
       {"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: +3\r\n\r\nabc", ParseError::framing},
       {"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0x3\r\n\r\nabc", ParseError::framing},
       {"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3, 3\r\n\r\nabc", ParseError::framing},
@@ -111,13 +116,26 @@ TEST(HttpRequestParser, RefusesControlCharacters) {
 
 TEST(HttpRequestParser, RefusesBadChunks) {
   const std::string head = "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
-  for (const std::string_view body :
-       {"+3\r\nabc\r\n0\r\n\r\n", "0x3\r\nabc\r\n0\r\n\r\n", "3\nabc\r\n0\r\n\r\n",
-        "3\r\nabc\n0\r\n\r\n", "3\r\nabcd\r\n0\r\n\r\n", "3 \r\nabc\r\n0\r\n\r\n",
-        " 3\r\nabc\r\n0\r\n\r\n", "3;aaaaaaaaaaaaaaaaaaaaaaaa\r\nabc\r\n0\r\n\r\n",
-        "00000000000000000000000000003\r\nabc\r\n0\r\n\r\n", "-1\r\n", "\r\n",
-        "3;a\nb\r\nabc\r\n0\r\n\r\n", "0\r\nX: y\n\r\n", "0\r\n X: y\r\n\r\n",
-        "0\r\nX: aaaaaaaaaaaaaaaaaaaaaaa\r\n\r\n"}) {
+  for (const std::string_view body : {"+3\r\nabc\r\n0\r\n\r\n",
+                                      "0x3\r\nabc\r\n0\r\n\r\n",
+                                      "3\nabc\r\n0\r\n\r\n",
+                                      "3\r\nabc\n0\r\n\r\n",
+                                      "3\r\nabcd\r\n0\r\n\r\n",
+                                      "3 \r\nabc\r\n0\r\n\r\n",
+                                      " 3\r\nabc\r\n0\r\n\r\n",
+                                      "3;aaaaaaaaaaaaaaaaaaaaaaaa\r\nabc\r\n0\r\n\r\n",
+                                      "00000000000000000000000000003\r\nabc\r\n0\r\n\r\n",
+                                      "-1\r\n",
+                                      "\r\n",
+                                      "3;a\nb\r\nabc\r\n0\r\n\r\n",
+                                      "0\r\nX: y\n\r\n",
+                                      "0\r\n X: y\r\n\r\n",
+                                      "0\r\nX: aaaaaaaaaaaaaaaaaaaaaaa\r\n\r\n",
+                                      "0\r\nGET / x:\r\n\r\n",
+                                      "0\r\nX\r\n\r\n",
+                                      "0\r\nX : y\r\n\r\n",
+                                      "0\r\n: y\r\n\r\n",
+                                      "3 ;a\r\nabc\r\n0\r\n\r\n"}) {
     for (const std::size_t step : {std::size_t{1}, SIZE_MAX}) {
       const Outcome outcome = parse(head + std::string(body), step);
       EXPECT_EQ(to_string(outcome.error), to_string(ParseError::chunk)) << body;
@@ -149,7 +167,7 @@ TEST(HttpRequestParser, HeadLimitIsExact) {
 TEST(HttpRequestParser, SplitsTargetAndFindsFields) {
   RequestParser parser({}, nullptr);
   const std::string bytes =
-      "\r\nPOST http://Example:81/a/b?c=d&e HTTP/1.1\r\nhOST: other\r\nX-Empty:\r\n"
+      "\r\nPOST http://Example:81/a/b?c=d&e HTTP/1.1\r\nhOST: example:81\r\nX-Empty:\r\n"
       "content-TYPE: \t text/plain \t\r\nContent-Length: 0\r\n\r\n";
   ASSERT_EQ(parser.feed(bytes).status, ParseStatus::complete);
   const Request& request = parser.request();
@@ -157,7 +175,7 @@ TEST(HttpRequestParser, SplitsTargetAndFindsFields) {
   EXPECT_EQ(request.path, "/a/b");
   EXPECT_EQ(request.query, "c=d&e");
   EXPECT_EQ(request.authority, "Example:81");
-  EXPECT_EQ(request.header("Host"), "other");
+  EXPECT_EQ(request.header("Host"), "example:81");
   EXPECT_EQ(request.header("Content-Type"), "text/plain");
   EXPECT_EQ(request.header("x-empty"), "");
   EXPECT_FALSE(request.header("x-emptY2"));
@@ -234,6 +252,23 @@ TEST(HttpRequestParser, AwaitsContinueOnlyBeforeTheBody) {
   EXPECT_FALSE(parser.awaits_continue());
   ASSERT_EQ(parser.feed("b").status, ParseStatus::complete);
   EXPECT_EQ(parser.request().body, "ab");
+}
+
+TEST(HttpRequestParser, KnowsExpectations) {
+  const auto unknown = [](std::string_view fields, std::string_view version = "1.1") {
+    RequestParser parser(small, nullptr);
+    const std::string bytes = "POST / HTTP/" + std::string(version) + "\r\nHost: a\r\n" +
+                              std::string(fields) + "Content-Length: 2\r\n\r\n";
+    EXPECT_EQ(parser.feed(bytes).status, ParseStatus::more);
+    EXPECT_EQ(parser.head().path, "/");
+    return parser.head().unknown_expectation;
+  };
+  EXPECT_FALSE(unknown(""));
+  EXPECT_FALSE(unknown("Expect: 100-continue\r\n"));
+  EXPECT_TRUE(unknown("Expect: 100-continues\r\n"));
+  EXPECT_TRUE(unknown("Expect: 100-continue\r\nexpect: x\r\n"));
+  EXPECT_TRUE(unknown("Expect:\r\n"));
+  EXPECT_FALSE(unknown("Expect: x\r\n", "1.0"));
 }
 
 }  // namespace

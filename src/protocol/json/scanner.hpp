@@ -14,7 +14,8 @@
 
 namespace tocsin::json {
 
-/// One thread. Allocates in the constructor only: about 4 bytes for each byte of capacity.
+/// One thread. Allocates in the constructor only: about 4 bytes for each byte of capacity. One that
+/// was moved from may only be destroyed or assigned to.
 class StructuralScanner {
  public:
   /// `capacity`: longest text in bytes.

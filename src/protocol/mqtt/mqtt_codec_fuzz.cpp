@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "protocol/mqtt/forward.hpp"
 #include "protocol/mqtt/packets.hpp"
 
 namespace {
@@ -15,6 +16,33 @@ using namespace tocsin::mqtt;
 
 void require(bool holds) {
   if (!holds) std::abort();
+}
+
+// What goes on to a subscriber has the publisher's message and nothing of its hop.
+void forward(const Publish& publish, Version version) {
+  std::string scratch(publish.properties.block().size(), '\0');
+  const std::string_view block = forwardable_block(publish.properties, scratch);
+  const auto properties = ForwardProperties::read(block);
+  require(properties.has_value());
+  require(properties->expiry_s().has_value() ==
+          publish.properties.has(PropertyId::message_expiry_interval));
+  const std::uint32_t id = 7;
+  const ForwardExtras extras{
+      .expiry_s = properties->expiry_s(), .subscription_ids = {&id, 1}, .topic_alias = 1};
+  std::string out(forward_size(publish, *properties, extras, version), '\0');
+  require(write_forward(out, publish, *properties, extras, version) == out.size());
+  const NextPacket next =
+      next_packet({reinterpret_cast<const std::byte*>(out.data()), out.size()}, out.size());
+  require(next.status == NextPacket::Status::packet && next.frame.size == out.size());
+  const auto got = parse_publish(next.frame, version);
+  if (version == Version::v3_1_1) {
+    require(got.has_value() == !publish.topic.empty());
+    return;
+  }
+  require(got && got->payload == publish.payload && got->topic == publish.topic);
+  require(got->properties.text(PropertyId::correlation_data) ==
+          publish.properties.text(PropertyId::correlation_data));
+  require(got->properties.number(PropertyId::subscription_identifier, 0) == id);
 }
 
 // Writes a parsed packet again; the result must have the frame's meaning, hence parse again.
@@ -31,11 +59,7 @@ std::size_t rewrite(const Frame& frame, Version version, std::span<char> out) {
     case PacketType::publish: {
       const auto packet = parse_publish(frame, version);
       if (!packet) return 0;
-      std::size_t users = 0;
-      packet->properties.for_each_user_property([&](std::string_view, std::string_view) {
-        ++users;
-        return true;
-      });
+      forward(*packet, version);
       require(publish_size(*packet, version) <= frame.size);
       return write_publish(out, *packet, version);
     }

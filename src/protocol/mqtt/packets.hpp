@@ -143,6 +143,14 @@ struct Auth {
 /// PINGREQ and PINGRESP have nothing but their header; over 5.0 its length must be minimal.
 [[nodiscard]] Result<void, Error> parse_ping(const Frame& frame, Version version) noexcept;
 
+/// What a well-formed packet must not carry when it comes from `sender`: subscription identifiers
+/// in a client's PUBLISH [MQTT-3.3.4-6]; a session expiry in a server's DISCONNECT [MQTT-3.14.2-2],
+/// a server reference in a client's, and reason codes of the other side. Null, or static text; the
+/// packet is a protocol error then.
+[[nodiscard]] const char* sender_problem(const Publish& publish, Role sender) noexcept;
+[[nodiscard]] const char* sender_problem(const Disconnect& disconnect, Role sender) noexcept;
+[[nodiscard]] const char* sender_problem(const Auth& auth, Role sender) noexcept;
+
 std::size_t write_connect(std::span<char> out, const Connect& connect) noexcept;
 std::size_t write_connack(std::span<char> out, const ConnAck& connack, Version version) noexcept;
 std::size_t write_publish(std::span<char> out, const Publish& publish, Version version) noexcept;

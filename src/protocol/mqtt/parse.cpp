@@ -242,6 +242,10 @@ Result<Auth, Error> parse_auth(const Frame& frame, Version version) noexcept {
   const auto tail =
       read_reason(reader, PacketType::auth, PropertyPlace::auth, auth.reason, auth.properties);
   if (!tail) return Unexpected{tail.error()};
+  // Section 3.15.2.2.2; only the empty AUTH of section 3.15.2.1 goes without.
+  if (!frame.body.empty() && !auth.properties.has(PropertyId::authentication_method)) {
+    return violated("AUTH without a method");
+  }
   return auth;
 }
 

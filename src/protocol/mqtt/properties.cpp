@@ -108,6 +108,7 @@ const char* value_problem(const Spec& spec, const Value& value) noexcept {
     case Kind::varint:
       return value.number == 0 && !spec.zero_allowed ? "a property must not be 0" : nullptr;
     case Kind::topic:
+      if (value.text.empty()) return "empty response topic";  // [MQTT-4.7.3-1]
       return has_wildcard(value.text) ? "wildcard in the response topic" : nullptr;
     case Kind::none:
     case Kind::text:
@@ -132,12 +133,18 @@ Unexpected<Error> violated(std::string_view detail) noexcept {
 
 }  // namespace
 
-Result<Properties, Error> Properties::read(Reader& outer, PropertyPlace place) noexcept {
+Result<Properties, Error> Properties::read(Reader& reader, PropertyPlace place) noexcept {
+  const std::uint32_t size = reader.varint();
+  const std::string_view block = reader.take(size);
+  if (reader.bad()) return malformed("property length");
+  return read_block(block, place);
+}
+
+Result<Properties, Error> Properties::read_block(std::string_view block,
+                                                 PropertyPlace place) noexcept {
   Properties properties;
-  const std::uint32_t size = outer.varint();
-  properties.block_ = outer.take(size);
-  if (outer.bad()) return malformed("property length");
-  Reader reader(properties.block_);
+  properties.block_ = block;
+  Reader reader(block);
   while (!reader.at_end()) {
     // The identifier is itself a Variable Byte Integer; every defined one fits one byte.
     const std::uint8_t id = reader.u8();
@@ -164,11 +171,13 @@ Result<Properties, Error> Properties::read(Reader& outer, PropertyPlace place) n
 
 bool Properties::next(Reader& reader, Entry& entry) noexcept {
   if (reader.at_end()) return false;
+  const std::string_view before = reader.rest();
   const std::uint8_t id = reader.u8();
   assert(id < specs.size());
   const Value value = read_value(reader, specs[id].kind);
   assert(!reader.bad());
-  entry = {static_cast<PropertyId>(id), value.number, value.name, value.text};
+  entry = {static_cast<PropertyId>(id), value.number, value.name, value.text,
+           before.substr(0, before.size() - reader.rest().size())};
   return true;
 }
 

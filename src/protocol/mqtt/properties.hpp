@@ -69,6 +69,9 @@ class Properties {
   /// Reads the length and the block. Refuses unknown identifiers, those of other packets,
   /// duplicates, values out of their range, and bad UTF-8.
   [[nodiscard]] static Result<Properties, Error> read(Reader& reader, PropertyPlace place) noexcept;
+  /// The same for a block without its length.
+  [[nodiscard]] static Result<Properties, Error> read_block(std::string_view block,
+                                                            PropertyPlace place) noexcept;
 
   [[nodiscard]] bool has(PropertyId id) const noexcept {
     return (present_ >> static_cast<unsigned>(id) & 1U) != 0;
@@ -79,27 +82,35 @@ class Properties {
   /// The block as it stands on the wire, without its length.
   [[nodiscard]] std::string_view block() const noexcept { return block_; }
 
+  /// One property. Views point into the block.
+  struct Entry {
+    PropertyId id{};
+    std::uint32_t number = 0;
+    std::string_view name;  ///< Of a User Property.
+    std::string_view text;
+    std::string_view wire;  ///< As it stands in the block.
+  };
+  /// Calls visit(Entry) for each property, in order, until it returns false.
+  template <class Visit>
+  void for_each(Visit&& visit) const noexcept {
+    Reader reader(block_);
+    Entry entry;
+    while (next(reader, entry)) {
+      if (!visit(entry)) return;
+    }
+  }
   /// Calls visit(name, value) for each User Property, in order, until it returns false.
   template <class Visit>
   void for_each_user_property(Visit&& visit) const noexcept {
     if (!has(PropertyId::user_property)) return;
-    Reader reader(block_);
-    Entry entry;
-    while (next(reader, entry)) {
-      if (entry.id != PropertyId::user_property) continue;
-      if (!visit(entry.name, entry.text)) return;
-    }
+    for_each([&](const Entry& entry) {
+      return entry.id != PropertyId::user_property || visit(entry.name, entry.text);
+    });
   }
 
  private:
   template <std::size_t Size>
   friend class PropertyBuilder;
-  struct Entry {
-    PropertyId id{};
-    std::uint32_t number = 0;
-    std::string_view name;
-    std::string_view text;
-  };
   // The next property of a checked block.
   static bool next(Reader& reader, Entry& entry) noexcept;
 

@@ -22,6 +22,9 @@ constexpr std::array<std::uint8_t, 29> disconnect_codes{
     0x00, 0x04, 0x80, 0x81, 0x82, 0x83, 0x87, 0x89, 0x8B, 0x8D, 0x8E, 0x8F, 0x90, 0x93, 0x94,
     0x95, 0x96, 0x97, 0x98, 0x99, 0x9A, 0x9B, 0x9C, 0x9D, 0x9E, 0x9F, 0xA0, 0xA1, 0xA2};
 constexpr std::array<std::uint8_t, 3> auth_codes{0x00, 0x18, 0x19};
+// What of DISCONNECT's codes says something about a server.
+constexpr std::array<std::uint8_t, 15> server_disconnect_codes{
+    0x87, 0x89, 0x8B, 0x8D, 0x8E, 0x8F, 0x9A, 0x9B, 0x9C, 0x9D, 0x9E, 0x9F, 0xA0, 0xA1, 0xA2};
 
 std::span<const std::uint8_t> codes_of(PacketType type) noexcept {
   switch (type) {
@@ -54,6 +57,22 @@ std::string_view to_string(PacketType type) noexcept {
       "pubrel",   "pubcomp",  "subscribe",  "suback",  "unsubscribe", "unsuback",
       "pingreq",  "pingresp", "disconnect", "auth"};
   return names[static_cast<std::size_t>(type) & 15U];
+}
+
+bool reason_allowed_from(Role sender, PacketType type, ReasonCode code) noexcept {
+  if (!reason_allowed(type, code)) return false;
+  const auto value = static_cast<std::uint8_t>(code);
+  if (type == PacketType::disconnect) {
+    if (code == ReasonCode::disconnect_with_will) return sender == Role::client;
+    const auto& of_server = server_disconnect_codes;
+    return sender == Role::server ||
+           std::find(of_server.begin(), of_server.end(), value) == of_server.end();
+  }
+  if (type == PacketType::auth) {
+    if (code == ReasonCode::success) return sender == Role::server;
+    if (code == ReasonCode::re_authenticate) return sender == Role::client;
+  }
+  return true;
 }
 
 bool reason_allowed(PacketType type, ReasonCode code) noexcept {

@@ -79,6 +79,11 @@ enum class ReasonCode : std::uint8_t {
 /// Whether a packet of this type may carry the code (the tables of chapter 3).
 [[nodiscard]] bool reason_allowed(PacketType type, ReasonCode code) noexcept;
 
+enum class Role : std::uint8_t { client, server };
+/// Whether `sender` may give the code in a DISCONNECT or AUTH (sections 3.14.2.1 and 3.15.2.1).
+/// Other codes are not tied to a role beyond the packets that carry them.
+[[nodiscard]] bool reason_allowed_from(Role sender, PacketType type, ReasonCode code) noexcept;
+
 /// MQTT 3.1.1 section 3.2.2.3: what CONNACK says there.
 enum class ReturnCode : std::uint8_t {
   accepted = 0,

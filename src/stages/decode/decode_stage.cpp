@@ -5,9 +5,9 @@
 #include <cstring>
 #include <utility>
 
+#include "base/base64.hpp"
 #include "base/hash.hpp"
 #include "flow/route_info.hpp"
-#include "stages/decode/base64.hpp"
 #include "stages/decode/envelope.hpp"
 #include "stages/decode/refuse_json.hpp"
 
@@ -20,6 +20,18 @@ using flow::Envelope;
 using flow::RawEvent;
 using flow::Refusal;
 using flow::Rejection;
+
+std::string_view type_of(const flow::SourceConfig& source) noexcept {
+  return source.type.empty() ? source.name : source.type;
+}
+
+// Nothing but topic and payload says anything about the event.
+bool is_plain(const RawEvent& event) noexcept {
+  return event.envelope == Envelope::device && event.attributes.empty() &&
+         event.traceparent.empty() &&
+         (event.message == nullptr ||
+          (event.message->properties.empty() && event.message->publisher.empty()));
+}
 
 std::uint64_t random_seed(io::Io& io) noexcept {
   std::uint64_t seed = 0;
@@ -36,13 +48,16 @@ DecodeStage::DecodeStage(flow::Loop& loop, flow::BatchPool& pool, flow::BatchSin
       event_size_max_(settings.event_size_max),
       body_size_max_(std::max(settings.body_size_max, settings.event_size_max)),
       payload_max_(pool.payload_max()),
+      quotas_(settings.quotas),
       batches_(loop, pool, sink, settings.reactor, settings.inflight_max),
       sources_(std::move(sources)),
+      known_topics_(random_seed(loop.io())),
       validator_(event_size_max_, body_size_max_),
       ids_(random_seed(loop.io())),
       log_(std::move(log)) {}
 
 void DecodeStage::set_sources(std::shared_ptr<const flow::SourceTable> sources) {
+  known_topics_.forget();
   sources_ = SourceIndex(std::move(sources));
   log_->debug("reactor takes {} event sources", sources_.table().sources().size());
 }
@@ -53,7 +68,33 @@ void DecodeStage::drain() noexcept {
 }
 
 DecodeStage::Outcome DecodeStage::add(const RawEvent& event, const AckToken& ack) noexcept {
+  if (is_plain(event)) {
+    if (const KnownTopics::Entry* const known = known_topics_.find(event.topic)) {
+      return account(add_known(*known, event, ack));
+    }
+  }
   return decode(event, nullptr, ack);
+}
+
+DecodeStage::Outcome DecodeStage::add_known(const KnownTopics::Entry& known, const RawEvent& event,
+                                            const AckToken& ack) noexcept {
+  if (const auto check = check_size(event); !check) return Unexpected{check.error()};
+  const std::string_view payload = event.payload;
+  if (const auto document = validator_.validate(payload); !document) {
+    return refuse_json(document.error());
+  }
+  if (payload.size() > payload_max_) return refuse(Refusal::too_large, "the payload is too large");
+  flow::Batch* const batch = batches_.room_for(event.level.value_or(known.source->level),
+                                               payload.size(), known.attrs_size);
+  if (batch == nullptr) return refuse(Refusal::capacity, "no memory is free: try again later");
+  if (const auto check = admit(event, *known.source); !check) return Unexpected{check.error()};
+  std::memcpy(batch->payload_tail(), payload.data(), payload.size());
+  RecordHeader header = make_header(*known.source, payload.size());
+  header.partition_hash = known.partition_hash;
+  if (event.message != nullptr) header.mqtt = flow::route_byte(*event.message);
+  batch->append(header, known.attrs(), loop_.now(), ack);
+  batches_.appended(*batch);
+  return Accepted{.id = header.id, .type = type_of(*known.source), .data = payload};
 }
 
 DecodeStage::Outcome DecodeStage::account(Outcome outcome) noexcept {
@@ -74,14 +115,21 @@ DecodeStage::Outcome DecodeStage::decode(const RawEvent& event, const json::Valu
                                          const AckToken& ack) noexcept {
   draft_.reset();
   if (const auto check = check_size(event); !check) return account(Unexpected{check.error()});
-  if (const auto check = read(event, root); !check) return account(Unexpected{check.error()});
-  if (event.envelope != Envelope::message) {
-    if (const auto check = find_source(); !check) return account(Unexpected{check.error()});
+  auto check = read(event, root);
+  if (check && event.envelope != Envelope::message) check = find_source();
+  if (!check && check.error().reason == Refusal::unknown_source && event.message_if_unmatched) {
+    draft_.reset();
+    check = read_opaque(event);
   }
-  if (const auto check = apply_transport(event); !check) {
-    return account(Unexpected{check.error()});
-  }
+  if (check) check = apply_transport(event);
+  if (!check) return account(Unexpected{check.error()});
   return account(append(event, ack));
+}
+
+Check DecodeStage::read_opaque(const RawEvent& event) noexcept {
+  draft_.data = event.payload;
+  draft_.data_kind = EventDraft::Data::opaque;
+  return read_message(event, draft_);
 }
 
 Check DecodeStage::check_size(const RawEvent& event) const noexcept {
@@ -107,9 +155,7 @@ Check DecodeStage::read(const RawEvent& event, const json::Value* root) noexcept
       }
       return read_binary(event);
     case Envelope::message:
-      draft_.data = event.payload;
-      draft_.data_kind = EventDraft::Data::opaque;
-      return read_message(event, draft_);
+      return read_opaque(event);
     case Envelope::device:
       break;
   }
@@ -162,12 +208,25 @@ Check DecodeStage::find_source() noexcept {
   return {};
 }
 
+// Last of all: what has been charged is stored.
+Check DecodeStage::admit(const RawEvent& event, const flow::SourceConfig& source) noexcept {
+  if (event.sender != nullptr && !event.sender->allows(flow::Access::publish, source.name, {})) {
+    return refuse(Refusal::access, "the client may not send events of this source");
+  }
+  if (source.rate == 0 || quotas_ == nullptr) return {};
+  const auto wait = quotas_->take_source(source.name, 1, loop_.now());
+  if (!wait) return {};
+  return Unexpected{Rejection{.reason = Refusal::quota,
+                              .detail = "the event source takes no more events for now",
+                              .retry_after = *wait}};
+}
+
 Check DecodeStage::apply_transport(const RawEvent& event) noexcept {
   draft_.message = event.message;
   if (event.message != nullptr && draft_.get(AttributeTag::source) != event.topic) {
     if (auto check = draft_.set(AttributeTag::topic, event.topic, {}); !check) return check;
   }
-  if (event.envelope == Envelope::message) return {};
+  if (draft_.registered == nullptr) return {};  // Nothing but a message.
   if (event.envelope != Envelope::cloudevents_binary) {
     for (const flow::Field& field : event.attributes) {
       if (auto check = draft_.set_default(field.name, field.value); !check) return check;
@@ -194,36 +253,61 @@ Result<std::size_t, Rejection> DecodeStage::write_payload(flow::Batch& batch) no
   return *size;
 }
 
-RecordHeader DecodeStage::make_header(std::size_t payload_size) noexcept {
-  if (wall_read_at_ != loop_.now()) {
-    wall_read_at_ = loop_.now();
-    wall_ = loop_.io().wall_now();
-  }
-  // A message has no source; its topic stands in the source's field.
-  static const flow::SourceConfig no_source{};
-  const bool message_only = draft_.registered == nullptr;
-  const flow::SourceConfig& source = message_only ? no_source : *draft_.registered;
-  std::string_view key = source.name;
+void DecodeStage::read_wall_clock() noexcept {
+  if (wall_read_at_ == loop_.now()) return;
+  wall_read_at_ = loop_.now();
+  wall_ = loop_.io().wall_now();
+  wall_trusted_ = loop_.io().wall_trusted();
+}
+
+std::uint32_t DecodeStage::partition_hash() const noexcept {
+  std::string_view key;
   for (const auto tag :
        {AttributeTag::partition_key, AttributeTag::subject, AttributeTag::source}) {
-    if (draft_.get(tag).empty()) continue;
     key = draft_.get(tag);
-    break;
+    if (!key.empty()) break;
   }
-  const bool binary =
-      draft_.data_kind == EventDraft::Data::base64 || draft_.data_kind == EventDraft::Data::opaque;
+  if (key.empty() && draft_.registered != nullptr) key = draft_.registered->name;
+  return static_cast<std::uint32_t>(hash64(key));
+}
+
+RecordHeader DecodeStage::make_header(const flow::SourceConfig& source,
+                                      std::size_t payload_size) noexcept {
+  read_wall_clock();
   RecordHeader header{};
-  header.priority = draft_.priority.value_or(source.priority);
-  header.severity = draft_.severity.value_or(source.severity);
-  if (draft_.message != nullptr) header.mqtt = flow::route_byte(*draft_.message);
-  header.flags = static_cast<std::uint16_t>(
-      (message_only ? record_flag::message : 0U) | (binary ? record_flag::binary_payload : 0U) |
-      (loop_.io().wall_trusted() ? 0U : record_flag::untrusted_clock));
+  header.priority = source.priority;
+  header.severity = source.severity;
+  if (!wall_trusted_) header.flags = record_flag::untrusted_clock;
   header.id = ids_.next(wall_);
   header.payload_size = static_cast<std::uint32_t>(payload_size);
-  header.partition_hash = static_cast<std::uint32_t>(hash64(key));
+  header.producer_time_us = producer_time_absent;
+  return header;
+}
+
+RecordHeader DecodeStage::header_of_draft(std::size_t payload_size) noexcept {
+  static const flow::SourceConfig no_source{};
+  const bool event = draft_.registered != nullptr;
+  RecordHeader header = make_header(event ? *draft_.registered : no_source, payload_size);
+  header.priority = draft_.priority.value_or(header.priority);
+  header.severity = draft_.severity.value_or(header.severity);
+  if (!event) header.flags |= record_flag::message;
+  if (draft_.data_kind == EventDraft::Data::base64 ||
+      draft_.data_kind == EventDraft::Data::opaque) {
+    header.flags |= record_flag::binary_payload;
+  }
+  if (draft_.message != nullptr) header.mqtt = flow::route_byte(*draft_.message);
+  header.partition_hash = partition_hash();
   header.producer_time_us = draft_.producer_time_us;
   return header;
+}
+
+Level DecodeStage::default_level() const noexcept {
+  if (draft_.registered != nullptr) return draft_.registered->level;
+  // Nobody waits for a QoS 0 message: it need not wait for the disk. One that is retained must not
+  // overtake another.
+  const bool at_once =
+      draft_.message != nullptr && draft_.message->qos == 0 && !draft_.message->retain;
+  return at_once ? Level::accepted : Level::stored;
 }
 
 DecodeStage::Outcome DecodeStage::append(const RawEvent& event, const AckToken& ack) noexcept {
@@ -234,14 +318,21 @@ DecodeStage::Outcome DecodeStage::append(const RawEvent& event, const AckToken& 
   const bool base64 = draft_.data_kind == EventDraft::Data::base64;
   const std::size_t room = base64 ? base64_decoded_max(draft_.data) : draft_.data.size();
   if (room > payload_max_) return refuse(Refusal::too_large, "the payload is too large");
-  const Level level =
-      event.level.value_or(draft_.registered == nullptr ? Level::stored : draft_.registered->level);
+  const Level level = event.level.value_or(default_level());
   flow::Batch* const batch = batches_.room_for(level, room, *attrs_size);
   if (batch == nullptr) return refuse(Refusal::capacity, "no memory is free: try again later");
   const auto payload_size = write_payload(*batch);
   if (!payload_size) return Unexpected{payload_size.error()};
-  const RecordHeader header = make_header(*payload_size);
-  batch->append(header, {attrs_.data(), *attrs_size}, loop_.now(), ack);
+  const flow::SourceConfig* const source = draft_.registered;
+  if (source != nullptr) {
+    if (const auto check = admit(event, *source); !check) return Unexpected{check.error()};
+  }
+  const RecordHeader header = header_of_draft(*payload_size);
+  const std::string_view attrs{attrs_.data(), *attrs_size};
+  batch->append(header, attrs, loop_.now(), ack);
+  if (source != nullptr && is_plain(event)) {
+    known_topics_.keep(event.topic, attrs, *source, header.partition_hash);
+  }
   batches_.appended(*batch);
   return Accepted{.id = header.id, .type = draft_.get(AttributeTag::type), .data = draft_.data};
 }

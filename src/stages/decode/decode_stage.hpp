@@ -12,9 +12,11 @@
 #include "flow/batch.hpp"
 #include "flow/intake.hpp"
 #include "flow/loop.hpp"
+#include "flow/quota.hpp"
 #include "flow/sources.hpp"
 #include "protocol/json/validator.hpp"
 #include "stages/decode/event_draft.hpp"
+#include "stages/decode/known_topics.hpp"
 #include "stages/decode/open_batches.hpp"
 #include "stages/decode/source_index.hpp"
 
@@ -25,6 +27,7 @@ struct Settings {
   std::size_t event_size_max = 256 * 1024;      ///< Bytes of one event as it comes in.
   std::size_t body_size_max = 4 * 1024 * 1024;  ///< Bytes of one batch body.
   std::uint32_t inflight_max = 2;               ///< See OpenBatches.
+  flow::Quotas* quotas = nullptr;               ///< What sources with a rate are charged to.
 };
 
 /// Everything on the loop's thread, but for describe() and batches().on_batch_available().
@@ -56,15 +59,24 @@ class DecodeStage final : public flow::Intake, public MetricSource {
  private:
   Outcome decode(const flow::RawEvent& event, const json::Value* root,
                  const flow::AckToken& ack) noexcept;
+  Outcome add_known(const KnownTopics::Entry& known, const flow::RawEvent& event,
+                    const flow::AckToken& ack) noexcept;
   [[nodiscard]] Check check_size(const flow::RawEvent& event) const noexcept;
   [[nodiscard]] Check read(const flow::RawEvent& event, const json::Value* root) noexcept;
   [[nodiscard]] Check read_document(const flow::RawEvent& event, const json::Value* root) noexcept;
   [[nodiscard]] Check read_binary(const flow::RawEvent& event) noexcept;
   [[nodiscard]] Check find_source() noexcept;
+  [[nodiscard]] Level default_level() const noexcept;
+  [[nodiscard]] Check read_opaque(const flow::RawEvent& event) noexcept;
+  [[nodiscard]] Check admit(const flow::RawEvent& event, const flow::SourceConfig& source) noexcept;
   [[nodiscard]] Check apply_transport(const flow::RawEvent& event) noexcept;
   Outcome append(const flow::RawEvent& event, const flow::AckToken& ack) noexcept;
   [[nodiscard]] Result<std::size_t, flow::Rejection> write_payload(flow::Batch& batch) noexcept;
-  [[nodiscard]] RecordHeader make_header(std::size_t payload_size) noexcept;
+  [[nodiscard]] std::uint32_t partition_hash() const noexcept;
+  [[nodiscard]] RecordHeader make_header(const flow::SourceConfig& source,
+                                         std::size_t payload_size) noexcept;
+  [[nodiscard]] RecordHeader header_of_draft(std::size_t payload_size) noexcept;
+  void read_wall_clock() noexcept;
   Outcome account(Outcome outcome) noexcept;
   Result<std::uint32_t, flow::Rejection> refuse_body(const flow::Rejection& rejection) noexcept;
   Result<std::uint32_t, flow::Rejection> add_array(flow::RawEvent event,
@@ -76,14 +88,17 @@ class DecodeStage final : public flow::Intake, public MetricSource {
   const std::size_t event_size_max_;
   const std::size_t body_size_max_;
   const std::size_t payload_max_;
+  flow::Quotas* const quotas_;
   OpenBatches batches_;
   SourceIndex sources_;
+  KnownTopics known_topics_;
   json::Validator validator_;
   Uuid7Generator ids_;
   EventDraft draft_;
   std::array<char, record_attrs_max> attrs_;
   MonoTime wall_read_at_ = MonoTime::min();
   WallTime wall_{};
+  bool wall_trusted_ = false;
   bool draining_ = false;
   Log log_;
   Counter received_;

@@ -78,7 +78,9 @@ Result<std::uint32_t, Rejection> DecodeStage::add_array(RawEvent event,
   if (root.kind() != json::Kind::array) {
     return refuse_body({.reason = Refusal::entries, .detail = "a batch is a JSON array"});
   }
-  if (count_elements(root) > batch_entries_max) return refuse_body(too_many);
+  const std::uint32_t count = count_elements(root);
+  if (count > batch_entries_max) return refuse_body(too_many);
+  if (const auto check = verdicts.on_count(count); !check) return refuse_body(check.error());
   std::uint32_t index = 0;
   for (json::Elements elements(root); elements.next(); ++index) {
     const json::Value value = elements.value();
@@ -95,6 +97,7 @@ Result<std::uint32_t, Rejection> DecodeStage::add_lines(RawEvent event,
   const std::uint32_t count = count_lines(rest);
   if (count == 0) return refuse_body({.reason = Refusal::empty, .detail = "there is no event"});
   if (count > batch_entries_max) return refuse_body(too_many);
+  if (const auto check = verdicts.on_count(count); !check) return refuse_body(check.error());
   for (std::uint32_t index = 0; index < count; ++index) {
     event.payload = take_line(rest);
     const flow::AckToken token = verdicts.token(index);

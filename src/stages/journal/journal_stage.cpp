@@ -22,7 +22,7 @@ JournalStage::JournalStage(flow::Loop& loop, flow::BatchPool& pool,
       wiring_(std::move(wiring)),
       log_(std::move(log)),
       preparer_(loop, directory_, options),
-      replay_(loop, pool, registry, wiring_.workers, directory_, log_) {
+      replay_(loop, pool, registry, wiring_, directory_, log_) {
   assert(!wiring_.workers.empty());
   assert(options_.commit_inflight_max > 0);
   queue_.reserve(pool.count());
@@ -96,7 +96,7 @@ void JournalStage::append(flow::Batch& batch) noexcept {
   if (!can_write()) return;
   acknowledge(entry, true);
   if (!replay_.active()) {
-    forward_to_workers(batch, registry_, wiring_.workers);
+    forward(batch, registry_, wiring_);
     entry.forwarded = true;
   }
 }
@@ -111,14 +111,16 @@ void JournalStage::place(Entry& entry) noexcept {
   assert(entry.segment == nullptr);
   entry.bytes = entry.batch->padded_block(block_alignment);
   const std::uint64_t size = entry.bytes.size();
-  if (current_ != nullptr && current_->placed > 0 &&
-      current_->placed + size > align_up(options_.segment_size)) {
+  if (current_ != nullptr && current_->placed > 0 && current_->placed + size > current_->capacity) {
     current_->retired = true;
     current_ = nullptr;
   }
   if (current_ == nullptr) {
+    const auto unopened =
+        std::ranges::count_if(segments_, [](const auto& segment) { return !segment->opened; });
     current_ = segments_.emplace_back(std::make_unique<Segment>()).get();
     current_->id = next_sequence_;
+    current_->capacity = preparer_.size_of_next(static_cast<std::size_t>(unopened));
   }
   entry.segment = current_;
   entry.offset = current_->placed;
@@ -167,10 +169,8 @@ bool JournalStage::open_segment(Segment& segment) noexcept {
   segment.opened = true;
   // A start that found no good block in the file of this name: it has been replaced.
   std::erase_if(catalogue_, [&](const SegmentInfo& info) { return info.id == segment.id; });
-  catalogue_.push_back({.id = segment.id,
-                        .last_sequence = 0,
-                        .bytes = 0,
-                        .file_bytes = align_up(options_.segment_size)});
+  catalogue_.push_back(
+      {.id = segment.id, .last_sequence = 0, .bytes = 0, .file_bytes = segment.capacity});
   apply_retention();
   preparer_.start();
   update_gauges();
@@ -273,7 +273,7 @@ void JournalStage::succeed(Entry& entry) noexcept {
   metrics_.appended_events.add(entry.batch->size());
   if (!entry.acknowledged) acknowledge(entry, true);
   if (!entry.forwarded && !replay_.active()) {
-    forward_to_workers(*entry.batch, registry_, wiring_.workers);
+    forward(*entry.batch, registry_, wiring_);
   }
   --entry.segment->users;
   entry.batch->release();

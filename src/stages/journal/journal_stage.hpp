@@ -22,13 +22,6 @@
 
 namespace tocsin::journal {
 
-/// Whom the journal tells. A reactor gets each of its batches back once (Batch::stored says how it
-/// went), each worker gets every batch that reached its level; each message brings one holder.
-struct Wiring {
-  std::vector<Target> reactors;  ///< Indexed by Batch::owner.
-  std::vector<Target> workers;   ///< At least one.
-};
-
 /// Lives on one loop: everything but the constructor, recover() and describe() on its thread.
 ///
 /// Order of use: recover() before the loop runs, start(), messages, drained(), close().
@@ -70,6 +63,7 @@ class JournalStage final : public flow::Receiver, public MetricSource, flow::Tic
  private:
   struct Segment {
     std::uint64_t id = 0;
+    std::uint64_t capacity = 0;   ///< Size of its file.
     std::uint64_t placed = 0;     ///< Where the next block goes.
     std::uint64_t committed = 0;  ///< End of the last good commit.
     std::uint64_t last_sequence = 0;

@@ -8,13 +8,16 @@
 namespace tocsin::journal {
 namespace {
 constexpr std::size_t chunk_size = 256 * 1024;
-}
+constexpr std::uint64_t size_first = std::uint64_t{4} << 20U;
+constexpr std::uint64_t size_growth = 4;
+}  // namespace
 
 SegmentPreparer::SegmentPreparer(flow::Loop& loop, std::string directory, const Options& options)
     : loop_(loop),
       directory_(std::move(directory)),
       spare_path_(directory_ + "/" + std::string(spare_name)),
-      size_(align_up(options.segment_size)),
+      size_max_(align_up(options.segment_size)),
+      size_(std::min(size_first, size_max_)),
       delay_min_(std::chrono::milliseconds(options.retry_delay_ms)),
       delay_max_(std::chrono::milliseconds(options.retry_delay_ms_max)),
       zeros_(std::min<std::size_t>(chunk_size, size_)),
@@ -38,6 +41,8 @@ void SegmentPreparer::start() {
   if (!file) return fail(file.error());
   file_ = *file;
   file_open_ = true;
+  // The page cache would cost a copy of every event, and keep what nobody reads again.
+  io.write_directly(file_);
   filled_ = 0;
   state_ = State::filling;
   fill_next();
@@ -83,6 +88,12 @@ void SegmentPreparer::fail(io::Errno error) noexcept {
   delay_ = std::min(delay_ * 2, delay_max_);
 }
 
+std::uint64_t SegmentPreparer::size_of_next(std::size_t ahead) const noexcept {
+  std::uint64_t size = size_;
+  for (; ahead > 0 && size < size_max_; --ahead) size *= size_growth;
+  return std::min(size, size_max_);
+}
+
 Result<io::FileId, io::Errno> SegmentPreparer::take(std::uint64_t segment_id) {
   assert(state_ == State::ready);
   io::Io& io = loop_.io();
@@ -100,6 +111,7 @@ Result<io::FileId, io::Errno> SegmentPreparer::take(std::uint64_t segment_id) {
   file_open_ = false;
   state_ = State::idle;
   delay_ = delay_min_;
+  size_ = size_of_next(1);
   return file_;
 }
 

@@ -10,6 +10,9 @@
 
 namespace tocsin::journal {
 
+/// Makes files of growing size, so that the first is there a few milliseconds after the start and a
+/// small journal stays small: 4 MiB, then four times as much each time up to `segment_size`.
+///
 /// Writes zeros over a whole file and syncs it, so that later commits change no metadata (an
 /// unwritten extent costs a file-system commit each fdatasync). One at a time. After a failure it
 /// tries again by itself, with growing pauses. The journal loop's thread.
@@ -28,6 +31,8 @@ class SegmentPreparer final : io::FileHandler, flow::Timer {
   [[nodiscard]] io::Errno last_error() const noexcept { return last_error_; }
   /// Failures so far.
   [[nodiscard]] std::uint64_t failures() const noexcept { return failures_; }
+  /// Size of the file that is taken after `ahead` others.
+  [[nodiscard]] std::uint64_t size_of_next(std::size_t ahead) const noexcept;
   /// Gives the spare its name, durably. Blocking. On an error it is gone, failed() holds.
   [[nodiscard]] Result<io::FileId, io::Errno> take(std::uint64_t segment_id);
   /// Starts nothing new any more.
@@ -43,7 +48,8 @@ class SegmentPreparer final : io::FileHandler, flow::Timer {
   flow::Loop& loop_;
   const std::string directory_;
   const std::string spare_path_;
-  const std::uint64_t size_;
+  const std::uint64_t size_max_;
+  std::uint64_t size_;  // Of the file that is prepared now or next.
   const Duration delay_min_;
   const Duration delay_max_;
   AlignedBuffer zeros_;

@@ -1,8 +1,12 @@
 #include "stages/journal/replay.hpp"
 
 #include <algorithm>
+#include <bit>
+#include <cassert>
 #include <chrono>
 #include <cstring>
+
+#include "flow/route_info.hpp"
 
 namespace tocsin::journal {
 namespace {
@@ -13,22 +17,34 @@ constexpr Duration pool_retry = std::chrono::milliseconds(5);
 
 }  // namespace
 
-void forward_to_workers(flow::Batch& batch, flow::SettlementRegistry& registry,
-                        const std::vector<Target>& workers) {
+void forward(flow::Batch& batch, flow::SettlementRegistry& registry, const Wiring& wiring) {
   const auto& header = batch.view().header();
-  const auto count = static_cast<std::uint32_t>(workers.size());
+  const bool routed = (batch.routes() & flow::mqtt_routed_bit) != 0;
+  const bool retained = (batch.routes() & flow::mqtt_retain_bit) != 0;
+  // Asked once: the answer may change meanwhile.
+  std::uint64_t takers = 0;
+  assert(wiring.subscribers.size() <= 64);
+  for (std::size_t i = 0; routed && i < wiring.subscribers.size(); ++i) {
+    const bool wanted = wiring.subscribers[i].wanted->load(std::memory_order_seq_cst) != 0;
+    if (retained || wanted) takers |= std::uint64_t{1} << i;
+  }
+  const auto count = static_cast<std::uint32_t>(wiring.workers.size()) +
+                     static_cast<std::uint32_t>(std::popcount(takers));
   batch.settlement = registry.register_range(header.base_sequence,
                                              header.base_sequence + header.record_count - 1, count);
   batch.retain(count);
-  for (const Target& worker : workers) worker.post(&batch);
+  for (const Target& worker : wiring.workers) worker.post(&batch);
+  for (; takers != 0; takers &= takers - 1) {
+    wiring.subscribers[static_cast<std::size_t>(std::countr_zero(takers))].target.post(&batch);
+  }
 }
 
 Replay::Replay(flow::Loop& loop, flow::BatchPool& pool, flow::SettlementRegistry& registry,
-               const std::vector<Target>& workers, std::string directory, Log log)
+               const Wiring& wiring, std::string directory, Log log)
     : loop_(loop),
       pool_(pool),
       registry_(registry),
-      workers_(workers),
+      wiring_(wiring),
       directory_(std::move(directory)),
       log_(std::move(log)),
       reader_(loop.io()) {}
@@ -106,7 +122,7 @@ void Replay::hand_over(flow::Batch& batch, const flow::BlockView& block) {
   if (header.boot_id != loop_.io().boot_id()) batch.rebase(age_origin(header.base_wall_us));
   batch.sealed_at = loop_.now();
   events_.add(count);
-  forward_to_workers(batch, registry_, workers_);
+  forward(batch, registry_, wiring_);
 }
 
 bool Replay::read_block(const std::deque<SegmentInfo>& segments) {

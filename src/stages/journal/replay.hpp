@@ -27,16 +27,32 @@ struct Target {
   }
 };
 
-/// Registers the batch's range and gives it to every worker, with a holder each.
-void forward_to_workers(flow::Batch& batch, flow::SettlementRegistry& registry,
-                        const std::vector<Target>& workers);
+/// Routes messages to MQTT subscribers. It gets batches that hold retained messages, and while
+/// `wanted` is not zero all that hold anything for subscribers.
+struct Subscriber {
+  Target target;
+  const std::atomic<std::uint32_t>* wanted = nullptr;
+};
+
+/// Whom the journal tells. A reactor gets each of its batches back once (Batch::stored says how it
+/// went), each worker gets every batch that reached its level, and so do those who route messages;
+/// each message brings one holder.
+struct Wiring {
+  std::vector<Target> reactors;  ///< Indexed by Batch::owner.
+  std::vector<Target> workers;   ///< At least one.
+  std::vector<Subscriber> subscribers{};
+};
+
+/// Registers the batch's range and gives it to every worker and to those who route its messages,
+/// with a holder and a place in the range each.
+void forward(flow::Batch& batch, flow::SettlementRegistry& registry, const Wiring& wiring);
 
 /// Follows the committed part of the journal until it has caught up. While it runs, new events
 /// reach the workers only through it: so every key keeps its order, and new ones hold no memory.
 class Replay {
  public:
   Replay(flow::Loop& loop, flow::BatchPool& pool, flow::SettlementRegistry& registry,
-         const std::vector<Target>& workers, std::string directory, Log log);
+         const Wiring& wiring, std::string directory, Log log);
 
   /// Begins behind `sequence`.
   void start(std::uint64_t sequence);
@@ -61,7 +77,7 @@ class Replay {
   flow::Loop& loop_;
   flow::BatchPool& pool_;
   flow::SettlementRegistry& registry_;
-  const std::vector<Target>& workers_;
+  const Wiring& wiring_;
   const std::string directory_;
   Log log_;
   SegmentReader reader_;

@@ -37,7 +37,7 @@ void AccessIndex::file(FieldIndex field, const Predicate& predicate, Conjunction
   Field& slot = fields_[field];
   switch (predicate.type->access) {
     case AccessKind::exact:
-      slot.exact = true;
+      slot.exact.add(predicate.operand);
       break;
     case AccessKind::any:
       slot.any = true;

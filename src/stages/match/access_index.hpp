@@ -75,7 +75,7 @@ class AccessIndex {
   void probe(FieldIndex field, const Scalar& value, Visit&& visit) const {
     if (field >= fields_.size()) return;
     const Field& slot = fields_[field];
-    if (slot.exact) visit_posting(exact_hash(field, value), visit);
+    if (slot.exact.may_hold(value)) visit_posting(exact_hash(field, value), visit);
     if (slot.any) visit_posting(any_hash(field), visit);
     if (value.kind == ScalarKind::string) {
       for (std::size_t i = 0; i < prefix_classes.size(); ++i) {
@@ -92,8 +92,34 @@ class AccessIndex {
   [[nodiscard]] std::uint64_t hash_of(FieldIndex field, const Predicate& predicate) const noexcept;
 
  private:
+  // What exact operands of a field look like: most values differ from all of them at a glance, and
+  // need no hash.
+  struct ExactShapes {
+    std::uint8_t kinds = 0;   // Bit: ScalarKind.
+    std::uint64_t sizes = 0;  // Of strings; bit min(size, 63).
+    std::uint64_t heads = 0;  // First characters of strings; bit c % 64.
+
+    [[nodiscard]] static std::uint64_t size_bit(std::string_view text) noexcept {
+      return std::uint64_t{1} << (text.size() < 63 ? text.size() : 63);
+    }
+    [[nodiscard]] static std::uint64_t head_bit(std::string_view text) noexcept {
+      return text.empty() ? 0 : std::uint64_t{1} << (static_cast<unsigned char>(text[0]) % 64U);
+    }
+    void add(const Scalar& operand) noexcept {
+      kinds |= static_cast<std::uint8_t>(1U << static_cast<unsigned>(operand.kind));
+      if (operand.kind != ScalarKind::string) return;
+      sizes |= size_bit(operand.text);
+      heads |= head_bit(operand.text);
+    }
+    [[nodiscard]] bool may_hold(const Scalar& value) const noexcept {
+      if ((kinds >> static_cast<unsigned>(value.kind) & 1U) == 0) return false;
+      if (value.kind != ScalarKind::string) return true;
+      const std::uint64_t head = head_bit(value.text);
+      return (sizes & size_bit(value.text)) != 0 && (heads & head) == head;
+    }
+  };
   struct Field {
-    bool exact = false;
+    ExactShapes exact;
     bool any = false;
     std::uint16_t prefix_classes = 0;  // Bit i: prefix_classes[i] is in use.
     IntervalTree ranges;

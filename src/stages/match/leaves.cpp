@@ -36,10 +36,11 @@ void LeafSet::clear() noexcept {
   ++epoch_;
 }
 
-void LeafSet::collect(json::Value document, std::size_t text_size) {
+void LeafSet::collect(json::Value document, std::string_view text) {
   // Views into the buffer are handed out, so it must not move during the walk. What is unescaped
   // is never longer than its text.
-  if (unescaped_.size() < text_size) unescaped_.resize(text_size);
+  escapes_ = text.find('\\') != std::string_view::npos;
+  if (escapes_ && unescaped_.size() < text.size()) unescaped_.resize(text.size());
   if (document.kind() == json::Kind::object) walk_object(PathTrie::root, document, 0);
 }
 
@@ -59,7 +60,7 @@ void LeafSet::link() noexcept {
 }
 
 std::string_view LeafSet::characters(std::string_view raw) noexcept {
-  if (std::memchr(raw.data(), '\\', raw.size()) == nullptr) return raw;
+  if (!escapes_ || std::memchr(raw.data(), '\\', raw.size()) == nullptr) return raw;
   const auto text = json::unescape(raw, std::span{unescaped_}.subspan(unescaped_used_));
   assert(text.has_value());
   unescaped_used_ += text->size();
@@ -74,14 +75,18 @@ const std::uint32_t* LeafSet::walk(NodeIndex node, json::Value value, ScopeIndex
   if (kind == json::Kind::array) return walk_array(node, value, scope);
   const FieldIndex field = trie_.field(node);
   if (field == PathTrie::no_field) return value.after();
-  Leaf leaf{{scalar_kind(value), {}, {}}, field, scope, no_leaf};
+  // In place: a copy would wait for the stores of its parts.
+  Leaf& leaf = leaves_.emplace_back();
+  leaf.value.kind = scalar_kind(value);
+  leaf.field = field;
+  leaf.scope = scope;
+  leaf.next = no_leaf;
   if (kind == json::Kind::string) {
     leaf.value.text = characters(value.raw_string());
   } else if (kind == json::Kind::number) {
     leaf.value.text = value.text();
     leaf.value.number = parse_decimal(leaf.value.text);
   }
-  leaves_.push_back(leaf);
   return value.after();
 }
 

@@ -41,8 +41,8 @@ class LeafSet {
   /// Forgets the document.
   void clear() noexcept;
   /// Collects the leaves of a document. Views point into it and into this object; they live until
-  /// the next clear(). `text_size`: of the whole document.
-  void collect(json::Value document, std::size_t text_size);
+  /// the next clear(). `text`: of the whole document.
+  void collect(json::Value document, std::string_view text);
   /// Adds a value that stands outside the document.
   void add(FieldIndex field, const Scalar& value);
   /// Ends collecting: now leaves can be read by field.
@@ -76,6 +76,7 @@ class LeafSet {
   std::vector<Scope> scopes_;
   std::vector<FieldSlot> fields_;
   std::vector<NodeSlot> nodes_;
+  bool escapes_ = false;  // Whether the document holds a backslash at all.
   std::string unescaped_;
   std::size_t unescaped_used_ = 0;
   std::uint64_t epoch_ = 1;

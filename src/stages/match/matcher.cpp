@@ -26,18 +26,50 @@ void Matcher::next_epoch() {
   epoch_ = 1;
 }
 
+void Matcher::begin(const flow::BlockView& block) noexcept {
+  scanned_ = {};
+  scanned_rest_ = {};
+  const flow::BlockHeader& header = block.header();
+  const std::string_view payloads{
+      reinterpret_cast<const char*>(block.bytes().data()) + header.payload_offset,
+      header.payload_size};
+  if (payloads.size() > scanner_.capacity()) return;
+  // A payload that is no JSON could leave a string open, and the next ones inside it.
+  for (std::uint32_t i = 0; i < block.size(); ++i) {
+    if ((block.record(i).header().flags & record_flag::binary_payload) != 0) return;
+  }
+  const auto indexes = scanner_.scan(payloads);
+  if (!indexes) return;
+  scanned_ = payloads;
+  scanned_rest_ = *indexes;
+}
+
+std::span<const std::uint32_t> Matcher::indexes_of(const RecordView& record) noexcept {
+  const std::string_view payload = record.payload();
+  if (scanned_.empty() || payload.data() < scanned_.data() ||
+      payload.data() >= scanned_.data() + scanned_.size()) {
+    scanned_ = {};
+    const auto indexes = scanner_.scan(payload);
+    return indexes ? *indexes : std::span<const std::uint32_t>{};
+  }
+  const auto begin = static_cast<std::size_t>(payload.data() - scanned_.data());
+  static_cast<void>(json::take_document(scanned_rest_, begin));
+  return json::take_document(scanned_rest_, begin + payload.size());
+}
+
 void Matcher::match(const RecordView& record, std::vector<RuleIndex>& out) {
   out.clear();
   next_epoch();
   leaves_->clear();
   document_.reset();
   if ((record.header().flags & record_flag::binary_payload) == 0) {
-    const auto indexes = scanner_.scan(record.payload());
-    if (indexes && !indexes->empty()) document_.emplace(record.payload().data(), *indexes);
+    const auto indexes = indexes_of(record);
+    const char* const base = scanned_.empty() ? record.payload().data() : scanned_.data();
+    if (!indexes.empty()) document_.emplace(base, indexes);
   }
   const std::string_view source = record.attribute(AttributeTag::event_source);
   if (!source.empty()) leaves_->add(source_field, {ScalarKind::string, source, {}});
-  if (document_) leaves_->collect(*document_, record.payload().size());
+  if (document_) leaves_->collect(*document_, record.payload());
   leaves_->link();
   for (const Leaf& leaf : leaves_->leaves()) {
     if (leaf.field == PathTrie::no_field) continue;

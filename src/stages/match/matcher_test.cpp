@@ -3,10 +3,12 @@
 
 #include <gtest/gtest.h>
 
+#include <cstring>
 #include <random>
 #include <string>
 #include <vector>
 
+#include "flow/batch.hpp"
 #include "stages/match/match_test_support.hpp"
 #include "stages/match/reference_matcher.hpp"
 
@@ -344,6 +346,57 @@ TEST(Matcher, AgreesWithTheReferenceOnRandomPairs) {
   }
   EXPECT_GE(pairs, 60'000U);
   EXPECT_GE(matched, pairs / 50) << "the generator should produce matches";
+}
+
+// A sealed batch of these payloads; those that are no JSON say so.
+struct TestBatch {
+  explicit TestBatch(const std::vector<std::string>& payloads) : batch(pool.acquire()) {
+    batch->open(Level::stored, {}, {}, {}, true);
+    for (const std::string& payload : payloads) {
+      std::memcpy(batch->payload_tail(), payload.data(), payload.size());
+      RecordHeader header{};
+      header.payload_size = static_cast<std::uint32_t>(payload.size());
+      if (payload.front() != '{') header.flags = record_flag::binary_payload;
+      batch->append(header, {}, MonoTime{}, {});
+    }
+    batch->seal();
+  }
+  ~TestBatch() { batch->release(); }
+  flow::BatchPool pool{1, std::size_t{256} * 1024};
+  flow::Batch* batch;
+};
+
+// Goal: scanning a block's documents together changes nothing about what matches, whichever records
+// are asked for, also beside a payload that would leave a string open.
+TEST(Matcher, DocumentsScannedTogetherMatchLikeSingleOnes) {
+  const std::vector<flow::RuleConfig> rules{rule(R"({"k":["x\"y"]})"), rule(R"({"n":[7]})"),
+                                            rule(R"({"deep":{"k":[{"exists":true}]}})")};
+  const auto set = RuleSet::compile(rules, seed).value();
+  const std::vector<std::string> documents{R"({"k":"x\"y"})", R"({ "n" : 7 })",
+                                           R"({"deep":{"k":[1,{"z":2}]},"n":8})",
+                                           R"({"n":7.0,"k":"\u0078\"y"})"};
+  std::vector<std::string> with_binary = documents;
+  with_binary.insert(with_binary.begin() + 1, "\"open");
+  for (const auto& payloads : {documents, with_binary}) {
+    const TestBatch batch(payloads);
+    const flow::BlockView block = batch.batch->view();
+    for (std::uint32_t step = 1; step <= 2; ++step) {
+      Matcher together(set, 4096);
+      Matcher single(set, 4096);
+      together.begin(block);
+      for (std::uint32_t i = 0; i < block.size(); i += step) {
+        std::vector<RuleIndex> found;
+        std::vector<RuleIndex> wanted;
+        together.match(block.record(i), found);
+        single.match(block.record(i), wanted);
+        EXPECT_EQ(found, wanted) << payloads[i];
+        EXPECT_EQ(found.empty(), payloads[i].front() != '{') << payloads[i];
+        ASSERT_EQ(together.document().has_value(), single.document().has_value());
+        if (!single.document()) continue;
+        EXPECT_EQ(together.document()->text(), single.document()->text());
+      }
+    }
+  }
 }
 
 }  // namespace

@@ -1,5 +1,6 @@
 #include "stages/match/path_trie.hpp"
 
+#include <cstring>
 #include <utility>
 
 #include "base/hash.hpp"
@@ -17,7 +18,11 @@ FieldIndex PathTrie::insert(std::span<const std::string_view> path) {
       if (nodes_.size() * 2 >= edges_.size()) grow();
       next = static_cast<NodeIndex>(nodes_.size());
       nodes_.emplace_back();
-      nodes_[node].key_sizes |= size_bit(key);
+      Node& parent = nodes_[node];
+      parent.key_sizes |= size_bit(key);
+      ++parent.child_count;
+      children_.push_back({head_of(key), key, next, parent.first_child});
+      parent.first_child = static_cast<std::uint32_t>(children_.size() - 1);
       edges_[slot_of(node, key)] = {key, node, next};
     }
     node = next;
@@ -27,8 +32,38 @@ FieldIndex PathTrie::insert(std::span<const std::string_view> path) {
 }
 
 NodeIndex PathTrie::child(NodeIndex node, std::string_view key) const noexcept {
-  if ((nodes_[node].key_sizes & size_bit(key)) == 0) return no_node;
+  const Node& parent = nodes_[node];
+  if ((parent.key_sizes & size_bit(key)) == 0) return no_node;
+  if (parent.child_count <= children_compared_max) return compared_child(parent, key);
   return edges_[slot_of(node, key)].child;
+}
+
+// Up to eight bytes of the key, the same for equal keys and different for most others of its size.
+std::uint64_t PathTrie::head_of(std::string_view key) noexcept {
+  std::uint64_t word = 0;
+  if (key.size() >= sizeof word) {
+    std::memcpy(&word, key.data(), sizeof word);
+    return word;
+  }
+  if (key.size() >= sizeof(std::uint32_t)) {
+    std::uint32_t front = 0;
+    std::uint32_t back = 0;
+    std::memcpy(&front, key.data(), sizeof front);
+    std::memcpy(&back, key.data() + key.size() - sizeof back, sizeof back);
+    return std::uint64_t{front} << 32U | back;
+  }
+  for (const char c : key) word = word << 8U | static_cast<unsigned char>(c);
+  return word;
+}
+
+NodeIndex PathTrie::compared_child(const Node& node, std::string_view key) const noexcept {
+  const std::uint64_t head = head_of(key);
+  for (std::uint32_t at = node.first_child; at != no_node; at = children_[at].next) {
+    const Child& child = children_[at];
+    if (child.head != head || child.key.size() != key.size()) continue;
+    if (key.size() <= sizeof head || child.key == key) return child.node;
+  }
+  return no_node;
 }
 
 std::size_t PathTrie::slot_of(NodeIndex node, std::string_view key) const noexcept {

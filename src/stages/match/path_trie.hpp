@@ -37,8 +37,18 @@ class PathTrie {
  private:
   struct Node {
     FieldIndex field = no_field;
-    std::uint64_t key_sizes = 0;  // Bit min(size, 63): some child's key has it.
+    std::uint32_t child_count = 0;
+    std::uint32_t first_child = no_node;  // In children_.
+    std::uint64_t key_sizes = 0;          // Bit min(size, 63): some child's key has it.
   };
+  // Most nodes have few children: comparing sizes and eight bytes beats hashing the key.
+  struct Child {
+    std::uint64_t head = 0;
+    std::string_view key;
+    NodeIndex node = no_node;
+    std::uint32_t next = no_node;
+  };
+  static constexpr std::uint32_t children_compared_max = 8;
   struct Edge {
     std::string_view key;
     NodeIndex parent = no_node;
@@ -47,13 +57,16 @@ class PathTrie {
   [[nodiscard]] static std::uint64_t size_bit(std::string_view key) noexcept {
     return std::uint64_t{1} << (key.size() < 63 ? key.size() : 63);
   }
+  [[nodiscard]] static std::uint64_t head_of(std::string_view key) noexcept;
+  [[nodiscard]] NodeIndex compared_child(const Node& node, std::string_view key) const noexcept;
   [[nodiscard]] std::size_t slot_of(NodeIndex node, std::string_view key) const noexcept;
   void grow();
 
   std::uint64_t seed_;
   FieldIndex field_end_;
   std::vector<Node> nodes_;
-  std::vector<Edge> edges_;  // Open addressing, a power of two, at most half full.
+  std::vector<Child> children_;  // A list for each node.
+  std::vector<Edge> edges_;      // Open addressing, a power of two, at most half full.
 };
 
 }  // namespace tocsin::match

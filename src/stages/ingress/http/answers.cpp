@@ -4,6 +4,7 @@
 
 #include "base/uuid.hpp"
 #include "protocol/json/text.hpp"
+#include "stages/ingress/http/quota_fields.hpp"
 
 namespace tocsin::ingress {
 namespace {
@@ -22,11 +23,12 @@ bool wants_patience(flow::Refusal reason) noexcept {
   return reason == flow::Refusal::capacity || reason == flow::Refusal::shutting_down;
 }
 
-std::uint16_t batch_status(std::uint32_t accepted, std::uint32_t refused,
-                           std::uint32_t no_capacity) noexcept {
+std::uint16_t batch_status(std::uint32_t accepted, std::uint32_t refused, std::uint32_t no_capacity,
+                           std::uint32_t over_quota) noexcept {
   if (refused == 0) return 202;
   if (accepted > 0) return 207;
-  return no_capacity == refused ? 503 : 422;
+  if (no_capacity == refused) return 503;
+  return over_quota == refused ? 429 : 422;
 }
 
 }  // namespace
@@ -46,7 +48,8 @@ void AnswerComposer::start_text() {
 }
 
 Answer AnswerComposer::take_events(const http::Request& request, EventRoute route,
-                                   const flow::AckToken& token, ResponseQueue& queue) noexcept {
+                                   const Sender& sender, MonoTime now, const flow::AckToken& token,
+                                   ResponseQueue& queue) noexcept {
   const auto level = requested_level(request);
   if (!level) {
     metrics_.count(HttpRefusal::acknowledgement);
@@ -55,30 +58,47 @@ Answer AnswerComposer::take_events(const http::Request& request, EventRoute rout
   auto trigger = reader_.read(request, route);
   if (!trigger) return refusal(trigger.error());
   trigger->event.level = *level;
-  if (trigger->form) return take_batch(trigger->event, *trigger->form, token, queue);
-  return take_one(trigger->event, token, queue);
+  trigger->event.sender = sender.identity;
+  const Task task{.sender = sender, .now = now, .token = token, .queue = queue};
+  if (trigger->form) return take_batch(trigger->event, *trigger->form, task);
+  return take_one(trigger->event, task);
 }
 
-Answer AnswerComposer::problem(const Problem& problem) noexcept {
+Answer AnswerComposer::problem(const Problem& problem, std::string_view extra) noexcept {
   start_text();
   append_problem(text_, problem);
-  return {.status = problem.status,
-          .content_type = problem_media_type,
-          .body = text_,
-          .extra = problem.status == 503 ? retry_soon : std::string_view{}};
+  if (extra.empty() && problem.status == 503) extra = retry_soon;
+  return {
+      .status = problem.status, .content_type = problem_media_type, .body = text_, .extra = extra};
+}
+
+Answer AnswerComposer::over_quota(const Sender& sender, Duration wait, MonoTime now) noexcept {
+  metrics_.count(flow::Refusal::quota);
+  fields_.clear();
+  append_quota_fields(fields_, wait, sender.quotas->look(sender.key(), sender.peer, now));
+  return problem(problem_of({.reason = flow::Refusal::quota,
+                             .detail = "the client sends more events than it may",
+                             .retry_after = wait}),
+                 fields_);
 }
 
 Answer AnswerComposer::refusal(const flow::Rejection& rejection) noexcept {
   metrics_.count(rejection.reason);
-  return problem(problem_of(rejection));
+  fields_.clear();
+  if (rejection.reason == flow::Refusal::quota) {
+    append_quota_fields(fields_, rejection.retry_after, {});
+  }
+  return problem(problem_of(rejection), fields_);
 }
 
-Answer AnswerComposer::take_one(const flow::RawEvent& event, const flow::AckToken& token,
-                                ResponseQueue& queue) noexcept {
-  queue.expect_ack();  // Before the call: an acknowledgement may come from inside it.
-  const auto outcome = intake_.add(event, token);
+Answer AnswerComposer::take_one(const flow::RawEvent& event, const Task& task) noexcept {
+  if (const auto wait = task.sender.take(1, task.now)) {
+    return over_quota(task.sender, *wait, task.now);
+  }
+  task.queue.expect_ack();  // Before the call: an acknowledgement may come from inside it.
+  const auto outcome = intake_.add(event, task.token);
   if (!outcome) {
-    queue.unexpect_ack();
+    task.queue.unexpect_ack();
     return refusal(outcome.error());
   }
   start_text();
@@ -99,12 +119,18 @@ Answer AnswerComposer::take_one(const flow::RawEvent& event, const flow::AckToke
 /// Writes one line per entry, so that not_stored() can replace an entry without parsing.
 class AnswerComposer::Verdicts final : public flow::EntryVerdicts {
  public:
-  Verdicts(AnswerComposer& composer, const flow::AckToken& token, ResponseQueue& queue)
-      : composer_(composer), token_(token), queue_(queue) {}
+  Verdicts(AnswerComposer& composer, const Task& task) : composer_(composer), task_(task) {}
+
+  Result<void, flow::Rejection> on_count(std::uint32_t entries) noexcept override {
+    if (entries == 0) return {};
+    client_wait = task_.sender.take(entries, task_.now);
+    if (!client_wait) return {};
+    return Unexpected{flow::Rejection{.reason = flow::Refusal::quota, .retry_after = *client_wait}};
+  }
 
   flow::AckToken token(std::uint32_t index) noexcept override {
-    queue_.expect_ack();
-    flow::AckToken token = token_;
+    task_.queue.expect_ack();
+    flow::AckToken token = task_.token;
     token.detail |= index;
     return token;
   }
@@ -120,8 +146,12 @@ class AnswerComposer::Verdicts final : public flow::EntryVerdicts {
       text += "\"}";
       return;
     }
-    queue_.unexpect_ack();
+    task_.queue.unexpect_ack();
     ++refused;
+    if (verdict.error().reason == flow::Refusal::quota) {
+      ++over_quota;
+      source_wait = std::max(source_wait, verdict.error().retry_after);
+    }
     if (wants_patience(verdict.error().reason)) ++no_capacity;
     composer_.metrics_.count(verdict.error().reason);
     text += "{\"error\":";
@@ -132,21 +162,24 @@ class AnswerComposer::Verdicts final : public flow::EntryVerdicts {
   std::uint32_t accepted = 0;
   std::uint32_t refused = 0;
   std::uint32_t no_capacity = 0;
+  std::uint32_t over_quota = 0;
+  std::optional<Duration> client_wait;
+  Duration source_wait{0};
 
  private:
   AnswerComposer& composer_;
-  const flow::AckToken& token_;
-  ResponseQueue& queue_;
+  const Task& task_;
 };
 
 Answer AnswerComposer::take_batch(const flow::RawEvent& event, flow::BatchForm form,
-                                  const flow::AckToken& token, ResponseQueue& queue) noexcept {
+                                  const Task& task) noexcept {
   start_text();
   text_ += '[';
-  Verdicts verdicts(*this, token, queue);
+  Verdicts verdicts(*this, task);
   const auto outcome = intake_.add_all(event, form, verdicts);
+  if (verdicts.client_wait) return over_quota(task.sender, *verdicts.client_wait, task.now);
   if (!outcome) {
-    queue.expect_no_ack();
+    task.queue.expect_no_ack();
     metrics_.count(outcome.error().reason);
     Problem why = problem_of(outcome.error());
     const std::size_t first = event.payload.find_first_not_of(" \t\r\n");
@@ -160,11 +193,14 @@ Answer AnswerComposer::take_batch(const flow::RawEvent& event, flow::BatchForm f
   }
   text_ += "\n]";
   const std::uint16_t status =
-      batch_status(verdicts.accepted, verdicts.refused, verdicts.no_capacity);
+      batch_status(verdicts.accepted, verdicts.refused, verdicts.no_capacity, verdicts.over_quota);
+  fields_.clear();
+  if (status == 503) fields_ = retry_soon;
+  if (status == 429) append_quota_fields(fields_, verdicts.source_wait, {});
   return {.status = status,
           .content_type = json_media_type,
           .body = text_,
-          .extra = status == 503 ? retry_soon : std::string_view{},
+          .extra = fields_,
           .kind = AnswerKind::batch};
 }
 

@@ -10,6 +10,7 @@
 #include "stages/ingress/http/metrics.hpp"
 #include "stages/ingress/http/problem.hpp"
 #include "stages/ingress/http/response_queue.hpp"
+#include "stages/ingress/http/sender.hpp"
 #include "stages/ingress/http/trigger.hpp"
 
 namespace tocsin::ingress {
@@ -34,26 +35,38 @@ class AnswerComposer {
 
   /// Takes in the events of a request. `queue` is composing the response, which it makes wait for
   /// the acknowledgements; `token` names it, with the entry's index in the low half of `detail`.
+  /// It is charged to `sender`, who must be allowed to publish to the names of the sources.
   [[nodiscard]] Answer take_events(const http::Request& request, EventRoute route,
-                                   const flow::AckToken& token, ResponseQueue& queue) noexcept;
-  [[nodiscard]] Answer problem(const Problem& problem) noexcept;
+                                   const Sender& sender, MonoTime now, const flow::AckToken& token,
+                                   ResponseQueue& queue) noexcept;
+  /// `extra`: as Answer::extra, static text.
+  [[nodiscard]] Answer problem(const Problem& problem, std::string_view extra = {}) noexcept;
+  /// 429.
+  [[nodiscard]] Answer over_quota(const Sender& sender, Duration wait, MonoTime now) noexcept;
   /// What replaces a response (head and body) whose events `failed` could not be stored.
   [[nodiscard]] Answer not_stored(std::string_view response, AnswerKind kind,
                                   std::span<const std::uint32_t> failed) noexcept;
 
  private:
   class Verdicts;
+  /// A request on its way through.
+  struct Task {
+    const Sender& sender;
+    MonoTime now;
+    const flow::AckToken& token;
+    ResponseQueue& queue;
+  };
   [[nodiscard]] Answer refusal(const flow::Rejection& rejection) noexcept;
-  [[nodiscard]] Answer take_one(const flow::RawEvent& event, const flow::AckToken& token,
-                                ResponseQueue& queue) noexcept;
+  [[nodiscard]] Answer take_one(const flow::RawEvent& event, const Task& task) noexcept;
   [[nodiscard]] Answer take_batch(const flow::RawEvent& event, flow::BatchForm form,
-                                  const flow::AckToken& token, ResponseQueue& queue) noexcept;
+                                  const Task& task) noexcept;
   void start_text();
 
   flow::Intake& intake_;
   HttpMetrics& metrics_;
   TriggerReader reader_;
   std::string text_;
+  std::string fields_;
 };
 
 }  // namespace tocsin::ingress

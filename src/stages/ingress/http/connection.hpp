@@ -2,15 +2,20 @@
 // One HTTP connection: bytes to requests, requests to responses in order, and its timers.
 
 #include <cstdint>
+#include <memory>
+#include <optional>
 #include <span>
 #include <string_view>
 
+#include "flow/access.hpp"
 #include "flow/intake.hpp"
 #include "flow/loop.hpp"
 #include "io/io.hpp"
 #include "protocol/http/request_parser.hpp"
 #include "stages/ingress/http/answers.hpp"
+#include "stages/ingress/http/exchange.hpp"
 #include "stages/ingress/http/response_queue.hpp"
+#include "stages/ingress/http/sender.hpp"
 
 namespace tocsin::ingress {
 
@@ -21,22 +26,27 @@ class HttpConnection final : public io::StreamHandler,
                              public flow::Timer,
                              private ResponseQueue::Substitute {
  public:
-  HttpConnection(HttpServer& server, std::uint32_t slot);
+  HttpConnection(HttpServer& server, std::uint32_t slot) : server_(server), slot_(slot) {}
 
-  void open(io::StreamId stream, const io::Endpoint& listener) noexcept;
+  struct Peer {
+    io::Endpoint endpoint;
+    std::string_view certificate_name{};  ///< Of a certificate that was verified, or empty.
+    bool loopback = false;                ///< It came in on a plain loopback listener.
+  };
+  void open(io::StreamControl& via, io::StreamId stream, const Peer& peer) noexcept;
   [[nodiscard]] bool is_open() const noexcept { return life_ != Life::free; }
   [[nodiscard]] std::uint32_t generation() const noexcept { return generation_; }
   /// Sends what may leave; called once a turn for connections that asked for it.
   void flush() noexcept;
   /// Capacity is back: goes on with a request that had to wait.
   void resume() noexcept;
+  /// The authenticator's answer to what this connection asked.
+  void on_authenticated(const flow::AuthAnswer& answer) noexcept;
   /// An acknowledgement for one of its requests.
   void on_ack(std::uint64_t detail, bool stored) noexcept;
   /// The server stops: closes after what is in flight.
   void drain() noexcept;
   void close() noexcept;
-  /// Gives memory back that an idle connection keeps for its next request.
-  void reclaim() noexcept;
 
   void on_connected(io::Errno error) noexcept override;
   void on_data(std::span<const std::byte> bytes) noexcept override;
@@ -56,52 +66,89 @@ class HttpConnection final : public io::StreamHandler,
     lingering,  ///< All sent; discards what the peer still sends, lest a reset destroy the answer.
     closed,     ///< close() was called; on_closed will come.
   };
-  enum class Phase : std::uint8_t { none, idle, head, body, waiting, sending, lingering };
+  enum class Phase : std::uint8_t {
+    none,
+    idle,
+    head,
+    body,
+    authenticating,
+    waiting,
+    sending,
+    lingering
+  };
+  enum class Admission : std::uint8_t { go, wait, refuse };
 
+  // --- bytes
+  [[nodiscard]] HttpExchange& exchange() noexcept;
   void advance(std::string_view bytes) noexcept;
   [[nodiscard]] std::size_t process(std::string_view bytes) noexcept;
   [[nodiscard]] bool may_process() const noexcept;
-  /// False when the request has to wait for capacity.
-  [[nodiscard]] bool handle(const http::Request& request) noexcept;
-  void answer_continue() noexcept;
-  void respond(const http::Request& request) noexcept;
-  [[nodiscard]] Answer route(const http::Request& request, std::uint32_t ordinal) noexcept;
-  void put(const Answer& answer, HttpRoute route, http::Persistence persistence,
-           bool head_only) noexcept;
-  void refuse(http::ParseError error) noexcept;
-  void refuse(const Problem& problem, HttpRoute route) noexcept;
   [[nodiscard]] bool store(std::string_view bytes) noexcept;
   [[nodiscard]] bool at_rest() const noexcept;
+  void send_ready() noexcept;
   void finish() noexcept;
   void after_events() noexcept;
-  [[nodiscard]] Phase phase() const noexcept;
-  [[nodiscard]] Duration phase_limit(Phase phase) const noexcept;
-  void watch() noexcept;
+
+  // --- requests (connection_requests.cpp)
+  /// A head is known whose body is still on its way.
+  void begin_body() noexcept;
+  void answer_continue() noexcept;
+  /// A request is complete. False when it has to wait, for capacity or the authenticator.
+  [[nodiscard]] bool handle(const http::Request& request) noexcept;
+  [[nodiscard]] bool keep_request() noexcept;
+  void respond(const http::Request& request, const Answer* refusal) noexcept;
+  [[nodiscard]] Answer route(const http::Request& request, std::uint32_t ordinal) noexcept;
+  [[nodiscard]] Answer take_events(http::Request request, std::uint32_t ordinal) noexcept;
+  [[nodiscard]] Answer ask_router(const http::Request& request) noexcept;
+  [[nodiscard]] std::optional<Problem> expand(http::Request& request) noexcept;
+  void put(const Answer& answer, std::string_view path, http::Persistence persistence,
+           bool head_only) noexcept;
+  [[nodiscard]] bool write(const Answer& answer, http::Persistence persistence, bool head_only,
+                           ByteBuffer& out) noexcept;
   [[nodiscard]] bool substitute(std::string_view response, AnswerKind kind,
                                 http::Persistence persistence,
                                 std::span<const std::uint32_t> failed,
                                 ByteBuffer& out) noexcept override;
-  [[nodiscard]] bool write(const Answer& answer, http::Persistence persistence, bool head_only,
-                           ByteBuffer& out) noexcept;
+  /// Answers, reads no further, and closes.
+  void refuse(http::ParseError error) noexcept;
+  void refuse(const Answer& answer, std::string_view path) noexcept;
+
+  // --- who may (connection_admission.cpp)
+  /// What is decided before a body is read. On `refuse` the answer is in `refusal`.
+  [[nodiscard]] Admission admit(const http::Request& request, Answer& refusal) noexcept;
+  [[nodiscard]] Admission check(const http::Request& request, Answer& refusal) noexcept;
+  [[nodiscard]] Admission authenticate(const http::Request& request, Answer& refusal) noexcept;
+  [[nodiscard]] Admission judge(const flow::AuthAnswer& answer, Answer& refusal) noexcept;
+  /// Before a client is told to send its body: it is charged when the events are known.
+  [[nodiscard]] Admission check_quota(Answer& refusal) noexcept;
+  [[nodiscard]] HttpClient& client() noexcept;
+  [[nodiscard]] Sender sender() const noexcept;
+
+  // --- time (connection_time.cpp)
+  [[nodiscard]] Phase phase() const noexcept;
+  [[nodiscard]] Duration phase_limit(Phase phase) const noexcept;
+  void watch() noexcept;
 
   HttpServer& server_;
   std::uint32_t slot_;
   std::uint32_t generation_ = 0;
+  io::StreamControl* via_ = nullptr;
   io::StreamId stream_;
-  io::Endpoint listener_;
+  io::Endpoint peer_;
   Life life_ = Life::free;
   Phase phase_ = Phase::none;
-  MonoTime phase_end_ = MonoTime::max();
-  MonoTime timer_due_ = MonoTime::max();
+  bool loopback_ = false;
   bool receiving_ = false;
   bool peer_ended_ = false;
   bool linger_ = false;
-  bool held_ = false;       // A complete request waits in the parser for capacity.
-  bool continued_ = false;  // "100 Continue" was sent for the request that is coming in.
-  http::RequestParser parser_;
-  ByteBuffer backlog_;  // Bytes that arrived while nothing may be processed.
-  ResponseQueue queue_;
-  ByteBuffer sending_;
+  bool held_ = false;  // A complete request waits in the parser.
+  bool authenticating_ = false;
+  bool admitted_ = false;   // The request that is coming in may go on.
+  bool continued_ = false;  // "100 Continue" was sent for it.
+  MonoTime phase_end_ = MonoTime::max();
+  MonoTime timer_due_ = MonoTime::max();
+  std::unique_ptr<HttpExchange> exchange_;  // Null while idle.
+  std::unique_ptr<HttpClient> client_;      // Null while nobody authenticates.
 };
 
 }  // namespace tocsin::ingress

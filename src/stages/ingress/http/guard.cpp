@@ -15,10 +15,9 @@ bool changes_state(http::Method method) noexcept {
 
 }  // namespace
 
-GuardVerdict RequestGuard::check(const http::Request& request,
-                                 const io::Endpoint& listener) const noexcept {
+GuardVerdict RequestGuard::check(const http::Request& request, bool loopback) const noexcept {
   // HTTP/1.0 may come without Host, but no browser sends that.
-  if (listener.is_loopback() && !request.authority.empty() && !host_is_ours(request.authority)) {
+  if (loopback && !request.authority.empty() && !host_is_ours(request.authority)) {
     return GuardVerdict::foreign_host;
   }
   if (!changes_state(request.method)) return GuardVerdict::allowed;

@@ -17,9 +17,8 @@ class RequestGuard {
  public:
   explicit RequestGuard(std::vector<std::string> host_names) : host_names_(std::move(host_names)) {}
 
-  /// `listener`: the local address that the connection came in on.
-  [[nodiscard]] GuardVerdict check(const http::Request& request,
-                                   const io::Endpoint& listener) const noexcept;
+  /// `loopback`: the connection came in on a plain loopback listener.
+  [[nodiscard]] GuardVerdict check(const http::Request& request, bool loopback) const noexcept;
 
  private:
   [[nodiscard]] bool host_is_ours(std::string_view authority) const noexcept;

@@ -26,6 +26,20 @@ std::string_view to_string(HttpRefusal refusal) noexcept {
       return "not_found";
     case HttpRefusal::method:
       return "method";
+    case HttpRefusal::expectation:
+      return "expectation";
+    case HttpRefusal::encoding:
+      return "encoding";
+    case HttpRefusal::compressed:
+      return "compressed";
+    case HttpRefusal::expanded:
+      return "expanded";
+    case HttpRefusal::credentials:
+      return "credentials";
+    case HttpRefusal::forbidden:
+      return "forbidden";
+    case HttpRefusal::busy:
+      return "busy";
   }
   return "unknown";
 }

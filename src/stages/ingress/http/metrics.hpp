@@ -27,8 +27,15 @@ enum class HttpRefusal : std::uint8_t {
   acknowledgement,  ///< Bad Tocsin-Ack.
   not_found,
   method,
+  expectation,  ///< Expect with anything but 100-continue.
+  encoding,     ///< A Content-Encoding that is not understood.
+  compressed,   ///< Corrupt gzip.
+  expanded,     ///< gzip that stands for too much.
+  credentials,  ///< Missing or wrong.
+  forbidden,    ///< The client is known, but may not connect.
+  busy,         ///< Too many authentications under way.
 };
-inline constexpr std::size_t http_refusal_count = static_cast<std::size_t>(HttpRefusal::method) + 1;
+inline constexpr std::size_t http_refusal_count = static_cast<std::size_t>(HttpRefusal::busy) + 1;
 [[nodiscard]] std::string_view to_string(HttpRefusal refusal) noexcept;
 
 struct HttpMetrics {

@@ -5,6 +5,7 @@
 #include <iterator>
 
 #include "protocol/json/text.hpp"
+#include "stages/ingress/http/quota_fields.hpp"
 
 namespace tocsin::ingress {
 namespace {
@@ -65,7 +66,8 @@ Problem problem_of(const flow::Rejection& rejection) noexcept {
           .name = to_string(rejection.reason),
           .title = kind.title,
           .detail = rejection.detail,
-          .pointer = rejection.pointer};
+          .pointer = rejection.pointer,
+          .retry_after = rejection.retry_after};
 }
 
 void append_problem(std::string& out, const Problem& problem) {
@@ -76,6 +78,10 @@ void append_problem(std::string& out, const Problem& problem) {
   if (!problem.detail.empty()) {
     out += ",\"detail\":";
     json::append_string(out, problem.detail);
+  }
+  if (problem.retry_after > Duration{0}) {
+    fmt::format_to(std::back_inserter(out), ",\"retry_after\":{}",
+                   retry_seconds(problem.retry_after));
   }
   if (!problem.pointer.empty()) {
     out += ",\"errors\":[{\"pointer\":";

@@ -18,6 +18,7 @@ struct Problem {
   std::string_view title{};
   std::string_view detail{};
   std::string_view pointer{};  ///< JSON pointer of the culprit, or empty.
+  Duration retry_after{0};     ///< With 429: shown as "retry_after", in whole seconds.
 };
 
 /// What a refused event looks like to its sender. `entries` is 400; whoever sees that the body was

@@ -6,6 +6,12 @@
 #include <system_error>
 
 namespace tocsin::ingress {
+namespace {
+
+constexpr std::size_t expanded_kept_max = 64 * 1024;
+constexpr std::uint32_t message_authenticated = 1;
+
+}  // namespace
 
 HttpServer::HttpServer(flow::Loop& loop, flow::Intake& intake, HttpOptions options, Log log,
                        HttpRouter& router)
@@ -16,7 +22,10 @@ HttpServer::HttpServer(flow::Loop& loop, flow::Intake& intake, HttpOptions optio
       router_(router),
       budget_(options_.carry_bytes_max),
       guard_(options_.host_names),
-      composer_(intake, options_.head_size_max, metrics_) {
+      composer_(intake, options_.head_size_max, metrics_),
+      expanded_(&budget_, expanded_kept_max),
+      exchanges_(options_, budget_) {
+  loop_.io().random(std::as_writable_bytes(std::span{&proof_seed_, 1}));
   loop_.add_ticker(*this);
   intake_.add_ready_listener(*this);
 }
@@ -30,7 +39,12 @@ HttpServer::~HttpServer() {
 Result<void, std::string> HttpServer::start(std::span<const io::Endpoint> endpoints, bool shared) {
   for (const io::Endpoint& endpoint : endpoints) {
     auto listener = std::make_unique<Listener>(*this);
-    const auto id = loop_.io().listen(endpoint, shared, *listener);
+    io::AcceptHandler* handler = listener.get();
+    if (gate_ != nullptr) {
+      gated_.push_back(std::make_unique<io::GatedListener>(*listener, *gate_));
+      handler = gated_.back().get();
+    }
+    const auto id = loop_.io().listen(endpoint, shared, *handler);
     if (!id) {
       return Unexpected{fmt::format("cannot listen for HTTP on {}: {}", io::to_string(endpoint),
                                     std::generic_category().message(id.error()))};
@@ -48,8 +62,14 @@ std::vector<io::Endpoint> HttpServer::endpoints() const {
   return all;
 }
 
-io::StreamHandler* HttpServer::accept(io::StreamId stream, const io::Endpoint& listener,
-                                      const io::Endpoint&) noexcept {
+io::StreamHandler* HttpServer::accept(io::StreamControl& via, io::StreamId stream,
+                                      const io::Endpoint& peer,
+                                      std::string_view certificate_name) noexcept {
+  return admit(via, stream, {.endpoint = peer, .certificate_name = certificate_name});
+}
+
+io::StreamHandler* HttpServer::admit(io::StreamControl& via, io::StreamId stream,
+                                     const HttpConnection::Peer& peer) noexcept {
   if (draining_ || open_count_ == options_.connections_max) {
     metrics_.count(HttpRefusal::connections);
     return nullptr;
@@ -63,7 +83,7 @@ io::StreamHandler* HttpServer::accept(io::StreamId stream, const io::Endpoint& l
   free_slots_.pop_back();
   ++open_count_;
   metrics_.opened.add();
-  connection.open(stream, listener);
+  connection.open(via, stream, peer);
   return &connection;
 }
 
@@ -133,14 +153,34 @@ void HttpServer::drain() noexcept {
 
 void HttpServer::close_all() noexcept {
   for (const auto& connection : connections_) connection->close();
+  reclaim();
 }
 
 bool HttpServer::reclaim() noexcept {
-  // Once a turn: it looks at every connection.
-  if (reclaimed_at_ == loop_.now()) return false;
-  reclaimed_at_ = loop_.now();
-  for (const auto& connection : connections_) connection->reclaim();
-  return true;
+  const std::size_t before = budget_.used();
+  exchanges_.clear();
+  if (expanded_.empty()) expanded_.release();
+  return budget_.used() < before;
+}
+
+std::unique_ptr<flow::AuthAnswer> HttpServer::authenticate(const flow::Credentials& credentials,
+                                                           std::uint32_t slot,
+                                                           std::uint32_t generation) noexcept {
+  const std::uint64_t ticket = std::uint64_t{generation} << 32U | slot;
+  auto answer = authenticator_->authenticate(
+      credentials, ticket, {.loop = &loop_, .receiver = this, .kind = message_authenticated});
+  if (answer == nullptr) ++authenticating_;
+  return answer;
+}
+
+void HttpServer::on_message(const flow::Message& message) noexcept {
+  assert(message.kind == message_authenticated && authenticating_ > 0);
+  const std::unique_ptr<flow::AuthAnswer> answer(static_cast<flow::AuthAnswer*>(message.object));
+  --authenticating_;
+  HttpConnection& connection = *connections_[static_cast<std::uint32_t>(answer->ticket)];
+  // The client may be gone; its slot may even have a new one.
+  if (connection.generation() != answer->ticket >> 32U) return;
+  connection.on_authenticated(*answer);
 }
 
 std::string_view HttpServer::date() noexcept {

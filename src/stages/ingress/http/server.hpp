@@ -9,14 +9,20 @@
 
 #include <tocsin/result.hpp>
 
+#include "base/hash.hpp"
 #include "base/log.hpp"
 #include "base/metrics.hpp"
+#include "flow/access.hpp"
 #include "flow/intake.hpp"
 #include "flow/loop.hpp"
+#include "flow/quota.hpp"
+#include "io/gated_listener.hpp"
 #include "io/io.hpp"
+#include "protocol/http/gzip.hpp"
 #include "protocol/http/serializer.hpp"
 #include "stages/ingress/http/answers.hpp"
 #include "stages/ingress/http/connection.hpp"
+#include "stages/ingress/http/exchange.hpp"
 #include "stages/ingress/http/guard.hpp"
 #include "stages/ingress/http/metrics.hpp"
 #include "stages/ingress/http/options.hpp"
@@ -28,6 +34,7 @@ namespace tocsin::ingress {
 /// calls but describe() on the loop's thread. Destroy it only when drained() (or when the Io, and
 /// with it every connection, is gone).
 class HttpServer final : public flow::AckSink,
+                         public flow::Receiver,
                          public flow::Ticker,
                          public MetricSource,
                          private flow::Timer,
@@ -43,13 +50,28 @@ class HttpServer final : public flow::AckSink,
                                                 bool shared);
   /// Where it listens: port 0 resolved. Give these to the start() of the other reactors.
   [[nodiscard]] std::vector<io::Endpoint> endpoints() const;
+  /// Takes a connection that another listener accepted, TLS for example: all of it is driven
+  /// through `via`, which outlives it. Null: close it at once. Pages of other sites cannot reach a
+  /// TLS listener under a rebound name, as its certificate would not fit: only Origin is checked.
+  [[nodiscard]] io::StreamHandler* accept(io::StreamControl& via, io::StreamId stream,
+                                          const io::Endpoint& peer,
+                                          std::string_view certificate_name) noexcept;
+  /// Who may send events; null (the default): everybody. Outlives the server.
+  void set_authenticator(flow::Authenticator* authenticator) noexcept {
+    authenticator_ = authenticator;
+  }
+  /// Limits the connections of an address that plain listeners accept. Before start().
+  void set_gate(io::AddressGate* gate) noexcept { gate_ = gate; }
+  /// What events are charged to; null (the default): nothing. Outlives the server.
+  void set_quotas(flow::Quotas* quotas) noexcept { quotas_ = quotas; }
   /// Stops accepting; connections close when what is in flight has been answered.
   void drain() noexcept;
   /// Closes what is left; on_closed calls follow.
   void close_all() noexcept;
-  [[nodiscard]] bool drained() const noexcept { return open_count_ == 0; }
+  [[nodiscard]] bool drained() const noexcept { return open_count_ == 0 && authenticating_ == 0; }
 
   void on_ack(const flow::AckToken& token, bool stored) noexcept override;
+  void on_message(const flow::Message& message) noexcept override;
   MonoTime on_tick(MonoTime now) noexcept override;
   void describe(MetricSink& sink) const override { metrics_.describe(sink); }
   [[nodiscard]] const HttpMetrics& metrics() const noexcept { return metrics_; }
@@ -60,7 +82,8 @@ class HttpServer final : public flow::AckSink,
   struct Listener final : io::AcceptHandler {
     explicit Listener(HttpServer& owner) noexcept : server(owner) {}
     io::StreamHandler* on_accept(io::StreamId stream, const io::Endpoint& peer) noexcept override {
-      return server.accept(stream, endpoint, peer);
+      return server.admit(server.loop_.io(), stream,
+                          {.endpoint = peer, .loopback = endpoint.is_loopback()});
     }
     void on_accept_error(io::Errno error) noexcept override { server.accept_failed(error); }
     HttpServer& server;
@@ -68,8 +91,8 @@ class HttpServer final : public flow::AckSink,
     io::Endpoint endpoint;
   };
 
-  [[nodiscard]] io::StreamHandler* accept(io::StreamId stream, const io::Endpoint& listener,
-                                          const io::Endpoint& peer) noexcept;
+  [[nodiscard]] io::StreamHandler* admit(io::StreamControl& via, io::StreamId stream,
+                                         const HttpConnection::Peer& peer) noexcept;
   void accept_failed(io::Errno error) noexcept;
   void on_timer(MonoTime) noexcept override {}  // It only ends the loop's wait; on_tick works.
   void on_ready() noexcept override;
@@ -78,8 +101,12 @@ class HttpServer final : public flow::AckSink,
   void want_flush(std::uint32_t slot) noexcept;
   void hold(std::uint32_t slot) noexcept;
   void closed(std::uint32_t slot) noexcept;
-  /// Frees what idle connections keep. True when something may have been freed.
+  /// Frees what is kept for the next requests. True when something may have been freed.
   bool reclaim() noexcept;
+  /// The answer; or null, and it will come later.
+  [[nodiscard]] std::unique_ptr<flow::AuthAnswer> authenticate(const flow::Credentials& credentials,
+                                                               std::uint32_t slot,
+                                                               std::uint32_t generation) noexcept;
   [[nodiscard]] std::string_view date() noexcept;
 
   flow::Loop& loop_;
@@ -87,13 +114,21 @@ class HttpServer final : public flow::AckSink,
   HttpOptions options_;
   Log log_;
   HttpRouter& router_;
+  flow::Authenticator* authenticator_ = nullptr;
+  flow::Quotas* quotas_ = nullptr;
   HttpMetrics metrics_;
   ByteBudget budget_;
   RequestGuard guard_;
   AnswerComposer composer_;
   HttpReply reply_;
+  http::GzipDecoder gzip_;
+  ByteBuffer expanded_;  // The body that gzip_ made last.
+  Hash128 proof_seed_;
+  ExchangePool exchanges_;
   http::DateCache date_;
   std::vector<std::unique_ptr<Listener>> listeners_;
+  io::AddressGate* gate_ = nullptr;
+  std::vector<std::unique_ptr<io::GatedListener>> gated_;  // Before the listeners, with a gate.
   std::vector<std::unique_ptr<HttpConnection>> connections_;
   std::vector<std::uint32_t> free_slots_;
   std::vector<std::uint32_t> to_flush_;
@@ -101,8 +136,8 @@ class HttpServer final : public flow::AckSink,
   std::vector<std::uint32_t> held_;
   std::vector<std::uint32_t> resuming_;
   std::uint32_t open_count_ = 0;
+  std::uint32_t authenticating_ = 0;  // Answers that will still come.
   bool draining_ = false;
-  MonoTime reclaimed_at_ = MonoTime::min();
 };
 
 }  // namespace tocsin::ingress

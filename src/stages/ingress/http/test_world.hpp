@@ -1,6 +1,7 @@
 #pragma once
 // For tests: the streams of ingress, an Intake that records what it is given, and a router.
 
+#include <algorithm>
 #include <map>
 #include <optional>
 #include <string>
@@ -48,15 +49,16 @@ class FakeIntake final : public flow::Intake {
     const char separator = form == flow::BatchForm::array ? ',' : '\n';
     std::string_view rest = event.payload;
     if (form == flow::BatchForm::array) rest = rest.substr(1, rest.size() - 2);
+    const auto separators = std::count(rest.begin(), rest.end(), separator);
+    const auto entries = static_cast<std::uint32_t>(rest.empty() ? 0 : separators + 1);
+    if (const auto check = verdicts.on_count(entries); !check) return Unexpected{check.error()};
     std::uint32_t index = 0;
     for (; !rest.empty(); ++index) {
       const std::string_view entry = rest.substr(0, rest.find(separator));
       rest.remove_prefix(std::min(rest.size(), entry.size() + 1));
       const flow::AckToken token = verdicts.token(index);
       if (entry.find("bad") != entry.npos) {
-        verdicts.on_entry(index, Unexpected{flow::Rejection{.reason = flow::Refusal::unknown_source,
-                                                            .detail = "no such source",
-                                                            .pointer = "/event"}});
+        verdicts.on_entry(index, Unexpected{entry_refusal});
         continue;
       }
       acks.push_back(token);
@@ -75,6 +77,8 @@ class FakeIntake final : public flow::Intake {
 
   bool is_ready = true;
   std::optional<flow::Rejection> refuse;
+  flow::Rejection entry_refusal{
+      .reason = flow::Refusal::unknown_source, .detail = "no such source", .pointer = "/event"};
   std::vector<Event> events;
   std::vector<flow::BatchForm> forms;
   std::vector<flow::AckToken> acks;

@@ -11,23 +11,8 @@ namespace {
 
 // What the I/O layer may still hand over after receiving was stopped.
 constexpr std::size_t late_bytes_max = std::size_t{1024} * 1024;
-// How long a connection may take to accept its last bytes.
-constexpr Duration linger = std::chrono::seconds(2);
-// How long one that has ended its side may wait for its acknowledgements.
-constexpr Duration finish_timeout = std::chrono::seconds(30);
-
-MqttClose close_reason(mqtt::ReasonCode code) noexcept {
-  switch (code) {
-    case mqtt::ReasonCode::malformed_packet:
-      return MqttClose::malformed;
-    case mqtt::ReasonCode::packet_too_large:
-      return MqttClose::packet_too_large;
-    case mqtt::ReasonCode::topic_alias_invalid:
-      return MqttClose::unsupported;
-    default:
-      return MqttClose::protocol_error;
-  }
-}
+// The same before anybody is known to whom it could be granted.
+constexpr std::size_t early_bytes_max = std::size_t{128} * 1024;
 
 }  // namespace
 
@@ -36,27 +21,24 @@ MqttConnection::MqttConnection(MqttServer& server, std::uint32_t slot)
       slot_(slot),
       carry_(&server.budget(), mqtt_kept_max),
       pending_(&server.budget(), mqtt_kept_max),
-      sending_(&server.budget(), mqtt_kept_max),
-      will_(&server.budget(), mqtt_kept_max) {}
+      sending_(&server.budget(), mqtt_kept_max) {}
 
 MqttConnection::~MqttConnection() { server_.loop().disarm(*this); }
 
-SessionDirectory::Owner MqttConnection::owner() noexcept { return {&server_, slot_, generation_}; }
-
-void MqttConnection::open(io::StreamId stream) noexcept {
+void MqttConnection::open(io::StreamControl& control, io::StreamId stream, const io::Endpoint& peer,
+                          std::string_view certificate_name) noexcept {
   assert(state_ == State::free);
+  control_ = &control;
   stream_ = stream;
+  peer_ = peer;
+  certificate_name_.assign(certificate_name);
   state_ = State::await_connect;
   last_received_ = server_.loop().now();
   arm_after(server_.options().connect_timeout);
-  server_.loop().io().receive_start(stream);
+  control_->receive_start(stream);
 }
 
 void MqttConnection::on_connected(io::Errno) noexcept { assert(false && "only accepted streams"); }
-
-void MqttConnection::arm_after(Duration delay) noexcept {
-  server_.loop().arm(*this, server_.loop().now() + delay);
-}
 
 // --- input
 // ----------------------------------------------------------------------------------------
@@ -64,6 +46,7 @@ void MqttConnection::arm_after(Duration delay) noexcept {
 void MqttConnection::on_data(std::span<const std::byte> bytes) noexcept {
   if (!receiving()) return;
   last_received_ = server_.loop().now();
+  busy_ = true;
   std::span<const std::byte> rest = bytes;
   if (!carry_.empty()) {
     if (stops_ == 0) rest = process_carried(rest);
@@ -85,18 +68,20 @@ void MqttConnection::hold_receiving() noexcept {
   if (!receiving() || held_) return;
   held_ = true;
   server_.hold(slot_);
-  server_.loop().io().receive_stop(stream_);
+  control_->receive_stop(stream_);
 }
 
 void MqttConnection::end_hold() noexcept {
   if (!std::exchange(held_, false) || !receiving() || stops_ != 0 || resuming_) return;
-  server_.loop().io().receive_start(stream_);
+  control_->receive_start(stream_);
 }
 
 void MqttConnection::keep(std::span<const std::byte> bytes) noexcept {
   if (bytes.empty() || !receiving()) return;
   // One client must not take the budget of all.
-  const std::size_t limit = server_.options().packet_size_max + late_bytes_max;
+  const std::size_t limit = state_ == State::await_connect
+                                ? mqtt_first_packet_size_max + early_bytes_max
+                                : server_.options().packet_size_max + late_bytes_max;
   const std::string_view text{reinterpret_cast<const char*>(bytes.data()), bytes.size()};
   if (carry_.size() + bytes.size() > limit || !carry_.append(text)) abort(MqttClose::memory);
 }
@@ -138,44 +123,46 @@ std::span<const std::byte> MqttConnection::process_carried(
 bool MqttConnection::handle(const mqtt::Frame& frame) noexcept {
   using mqtt::PacketType;
   if (state_ == State::await_connect) {
-    server_.stats().packets.add();
-    if (frame.type == PacketType::connect) {
-      handle_connect(frame);
-    } else {
+    if (frame.type != PacketType::connect) {
       // [MQTT-3.1.0-1]; there is no version yet in which to say so.
       abort(MqttClose::protocol_error);
+    } else if (!handle_connect(frame)) {
+      return false;
     }
-    return true;
+  } else if (frame.type == PacketType::publish) {
+    if (!handle_publish(frame)) return false;
+  } else {
+    handle_other(frame);
   }
-  if (frame.type == PacketType::publish && !handle_publish(frame)) return false;
   server_.stats().packets.add();
-  switch (frame.type) {
-    case PacketType::publish:
-      break;
-    case PacketType::puback:
-      handle_puback(frame);
-      break;
-    case PacketType::pingreq:
-      handle_ping(frame);
-      break;
-    case PacketType::subscribe:
-      handle_subscribe(frame);
-      break;
-    case PacketType::unsubscribe:
-      handle_unsubscribe(frame);
-      break;
-    case PacketType::disconnect:
-      handle_disconnect(frame);
-      break;
-    case PacketType::connect:
-      fail({mqtt::ReasonCode::protocol_error, "second CONNECT"});
-      break;
-    // QoS 2 is never agreed, authentication never begun; the rest only a server sends.
-    default:
-      fail({mqtt::ReasonCode::protocol_error, "unexpected packet"});
-      break;
-  }
   return true;
+}
+
+void MqttConnection::handle_other(const mqtt::Frame& frame) noexcept {
+  using mqtt::PacketType;
+  switch (frame.type) {
+    case PacketType::puback:
+      return handle_puback(frame);
+    case PacketType::pubrec:
+      return handle_pubrec(frame);
+    case PacketType::pubrel:
+      return handle_pubrel(frame);
+    case PacketType::pubcomp:
+      return handle_pubcomp(frame);
+    case PacketType::pingreq:
+      return handle_ping(frame);
+    case PacketType::subscribe:
+      return handle_subscribe(frame);
+    case PacketType::unsubscribe:
+      return handle_unsubscribe(frame);
+    case PacketType::disconnect:
+      return handle_disconnect(frame);
+    case PacketType::connect:
+      return fail({mqtt::ReasonCode::protocol_error, "second CONNECT"});
+    // Authentication is never begun; the rest only a server sends.
+    default:
+      return fail({mqtt::ReasonCode::protocol_error, "unexpected packet"});
+  }
 }
 
 void MqttConnection::handle_ping(const mqtt::Frame& frame) noexcept {
@@ -185,21 +172,8 @@ void MqttConnection::handle_ping(const mqtt::Frame& frame) noexcept {
   if (!out.empty()) committed(mqtt::write_pingresp(out));
 }
 
-void MqttConnection::handle_disconnect(const mqtt::Frame& frame) noexcept {
-  const auto disconnect = mqtt::parse_disconnect(frame, version_);
-  if (!disconnect) return fail(disconnect.error());
-  // Section 3.14.2.2.2.
-  if (session_expires_ &&
-      disconnect->properties.number(mqtt::PropertyId::session_expiry_interval, 0) != 0) {
-    return fail({mqtt::ReasonCode::protocol_error, "session expiry after none"});
-  }
-  // Section 3.14.4: only an orderly farewell revokes the will.
-  if (disconnect->reason == mqtt::ReasonCode::success) will_due_ = false;
-  abort(MqttClose::client);
-}
-
 void MqttConnection::stop(Stop reason) noexcept {
-  if (stops_ == 0) server_.loop().io().receive_stop(stream_);
+  if (stops_ == 0) control_->receive_stop(stream_);
   stops_ |= reason;
   if (reason == stop_capacity && !std::exchange(waiting_, true)) server_.wait_for_capacity(slot_);
 }
@@ -218,10 +192,6 @@ void MqttConnection::on_capacity() noexcept {
 
 void MqttConnection::resume() noexcept {
   resuming_ = false;
-  if (state_ == State::will_waiting) {
-    if (publish_will()) recycle();
-    return;
-  }
   if (!receiving() || stops_ != 0) return;
   process_carried({});
   count_carried();
@@ -229,7 +199,7 @@ void MqttConnection::resume() noexcept {
   if (ended_) return finish(MqttClose::end_of_stream, mqtt::ReasonCode::success);
   last_received_ = server_.loop().now();
   if (server_.holding()) return hold_receiving();
-  server_.loop().io().receive_start(stream_);
+  control_->receive_start(stream_);
 }
 
 void MqttConnection::on_end(io::Errno error) noexcept {
@@ -252,6 +222,7 @@ std::span<char> MqttConnection::room(std::size_t size) noexcept {
 void MqttConnection::committed(std::size_t size) noexcept {
   assert(size > 0);
   pending_.commit(size);
+  busy_ = true;
   if (!std::exchange(dirty_, true)) server_.flush_later(slot_);
   if (receiving() && output_size() > server_.options().output_bytes_max) stop(stop_output);
 }
@@ -267,7 +238,7 @@ void MqttConnection::flush() noexcept {
   assert(sending_.empty());
   sending_.swap(pending_);
   sending_now_ = true;
-  server_.loop().io().send(stream_, sending_.bytes());
+  control_->send(stream_, sending_.bytes());
 }
 
 void MqttConnection::on_sent(io::Errno error) noexcept {
@@ -278,131 +249,18 @@ void MqttConnection::on_sent(io::Errno error) noexcept {
   if ((!pending_.empty() || state_ == State::flushing) && !std::exchange(dirty_, true)) {
     server_.flush_later(slot_);
   }
-  if (output_size() <= server_.options().output_bytes_max / 2) go_on(stop_output);
-}
-
-// --- the end
-// --------------------------------------------------------------------------------------
-
-void MqttConnection::fail(const mqtt::Error& error) noexcept {
-  end(close_reason(error.code), error.code);
-}
-
-void MqttConnection::end(MqttClose reason, mqtt::ReasonCode code) noexcept {
-  if (state_ >= State::flushing || state_ == State::free) return;
-  if (state_ == State::await_connect) return abort(reason);
-  if (v5() && code != mqtt::ReasonCode::success) {
-    const std::span<char> out = room(4);
-    if (out.empty()) return;
-    const std::size_t size = mqtt::write_disconnect(out, {.reason = code}, version_);
-    assert(size <= 4);
-    committed(size);
+  if (output_size() <= server_.options().output_bytes_max / 2) {
+    go_on(stop_output);
+    pump();
   }
-  flush_and_close(reason);
 }
 
-void MqttConnection::flush_and_close(MqttClose reason) noexcept {
-  close_reason_ = reason;
-  state_ = State::flushing;
-  server_.loop().io().receive_stop(stream_);
-  if (output_size() == 0) return close_stream();
-  arm_after(linger);
-}
-
-void MqttConnection::finish(MqttClose reason, mqtt::ReasonCode goodbye) noexcept {
-  if (!receiving()) return;
-  if (state_ == State::await_connect) return abort(reason);
-  close_reason_ = reason;
-  goodbye_ = goodbye;
-  state_ = State::finishing;
-  server_.loop().io().receive_stop(stream_);
-  carry_.release();
-  count_carried();
-  arm_after(finish_timeout);
-  finish_if_idle();
-}
-
-void MqttConnection::finish_if_idle() noexcept {
-  if (state_ == State::finishing && inflight_ == 0) end(close_reason_, goodbye_);
-}
-
-void MqttConnection::taken_over() noexcept {
-  end(MqttClose::taken_over, mqtt::ReasonCode::session_taken_over);
-}
-
-void MqttConnection::drain() noexcept {
-  will_due_ = false;
-  if (state_ == State::will_waiting) {
-    server_.stats().wills_lost.add();
-    recycle();
-    return;
+void MqttConnection::trim() noexcept {
+  if (std::exchange(busy_, false)) return;
+  for (ByteBuffer* buffer : {&carry_, &pending_}) {
+    if (buffer->empty()) buffer->release();
   }
-  finish(MqttClose::shutdown, mqtt::ReasonCode::server_shutting_down);
-}
-
-void MqttConnection::abort(MqttClose reason) noexcept {
-  if (state_ == State::free || state_ >= State::closing) return;
-  if (state_ != State::flushing) close_reason_ = reason;
-  close_stream();
-}
-
-void MqttConnection::close_stream() noexcept {
-  assert(state_ != State::free && state_ < State::closing);
-  server_.stats().closed[static_cast<std::size_t>(close_reason_)].add();
-  state_ = State::closing;
-  server_.loop().disarm(*this);
-  server_.loop().io().close(stream_);
-}
-
-void MqttConnection::on_closed() noexcept {
-  assert(state_ == State::closing);
-  // From here on acknowledgements and messages for this connection find nobody.
-  if (!client_id_.empty()) server_.directory().release(client_id_, owner());
-  client_id_.clear();
-  ++generation_;
-  if (subscriber_ && !subscriber_->subscriptions.empty()) server_.subscriber_removed(slot_);
-  subscriber_.reset();
-  for (ByteBuffer* buffer : {&carry_, &pending_, &sending_}) buffer->release();
-  count_carried();
-  held_ = false;
-  if (will_due_ && !publish_will()) {
-    state_ = State::will_waiting;
-    return;
-  }
-  recycle();
-}
-
-void MqttConnection::recycle() noexcept {
-  will_.release();
-  will_due_ = false;
-  state_ = State::free;
-  stops_ = 0;
-  inflight_ = 0;
-  sending_now_ = false;
-  ended_ = false;
-  session_expires_ = true;
-  goodbye_ = mqtt::ReasonCode::success;
-  version_ = mqtt::Version::v3_1_1;
-  server_.recycle(slot_);
-}
-
-void MqttConnection::on_timer(MonoTime now) noexcept {
-  switch (state_) {
-    case State::await_connect:
-      return abort(MqttClose::connect_timeout);
-    case State::finishing:
-    case State::flushing:
-      return abort(close_reason_);
-    case State::connected:
-      break;
-    default:
-      return;
-  }
-  // While we have no room for its events, silence is ours, not the client's.
-  const bool ours = (stops_ & (stop_capacity | stop_inflight)) != 0;
-  const MonoTime due = (ours ? now : last_received_) + keep_alive_;
-  if (due > now) return server_.loop().arm(*this, due);
-  end(MqttClose::keep_alive, mqtt::ReasonCode::keep_alive_timeout);
+  if (!sending_now_) sending_.release();
 }
 
 }  // namespace tocsin::ingress

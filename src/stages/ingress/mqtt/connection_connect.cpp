@@ -1,9 +1,11 @@
-// CONNECT, CONNACK and the will.
+// CONNECT and CONNACK. A CONNECT may have to wait twice, for the authenticator and for a session
+// that another reactor has; its frame is kept meanwhile and handled again from where it stood.
 
 #include <algorithm>
 #include <array>
 #include <cassert>
 #include <cstring>
+#include <utility>
 
 #include "flow/hub.hpp"
 #include "protocol/mqtt/bytes.hpp"
@@ -40,39 +42,28 @@ std::string make_client_id(io::Io& io) {
 
 }  // namespace
 
-void MqttConnection::handle_connect(const mqtt::Frame& frame) noexcept {
+bool MqttConnection::handle_connect(const mqtt::Frame& frame) noexcept {
   const auto connect = mqtt::parse_connect(frame);
   if (!connect) {
-    if (connect.error().code == ReasonCode::unsupported_protocol_version) {
-      return refuse_version(frame);
-    }
-    // Section 4.13.1: a malformed CONNECT may be answered; the version may be known to be 5.
-    if (mqtt::peek_protocol_level(frame) == static_cast<std::uint8_t>(mqtt::Version::v5)) {
-      version_ = mqtt::Version::v5;
-      return refuse_connect(connect.error().code, ReturnCode::not_authorized);
-    }
+    refuse_malformed(frame, connect.error());
+    return true;
+  }
+  if (step_ == Step::fresh && !begin_connect(frame, *connect)) {
+    return step_ != Step::authenticating;
+  }
+  if (step_ == Step::authenticated && !acquire_session(*connect)) return step_ != Step::acquiring;
+  if (step_ == Step::acquired) finish_connect(*connect);
+  return true;
+}
+
+void MqttConnection::refuse_malformed(const mqtt::Frame& frame, const mqtt::Error& error) noexcept {
+  if (error.code == ReasonCode::unsupported_protocol_version) return refuse_version(frame);
+  // Section 4.13.1: a malformed CONNECT may be answered; the version may be known to be 5.
+  if (mqtt::peek_protocol_level(frame) != static_cast<std::uint8_t>(mqtt::Version::v5)) {
     return abort(MqttClose::malformed);
   }
-  version_ = connect->version;
-  client_packet_size_max_ =
-      connect->properties.number(PropertyId::maximum_packet_size, mqtt::remaining_length_max);
-  client_receive_maximum_ = static_cast<std::uint16_t>(
-      connect->properties.number(PropertyId::receive_maximum, UINT16_MAX));
-  session_expires_ = connect->properties.number(PropertyId::session_expiry_interval, 0) == 0;
-  if (!connect_acceptable(*connect) || !adopt_client_id(*connect)) return;
-  if (connect->will && !keep_will(*connect->will)) return;
-  state_ = State::connected;
-  send_connack(*connect);
-  if (state_ != State::connected) return;
-  will_due_ = connect->will.has_value();
-  if (keep_alive_ > Duration::zero()) {
-    arm_after(keep_alive_);
-  } else {
-    server_.loop().disarm(*this);
-  }
-  if (const auto previous = server_.directory().claim(client_id_, owner())) {
-    server_.take_over(*previous);
-  }
+  version_ = mqtt::Version::v5;
+  refuse_connect(error.code, ReturnCode::not_authorized);
 }
 
 // Section 3.1.2.2: a client that speaks a later version is answered in 5.0, an earlier one
@@ -94,24 +85,19 @@ void MqttConnection::refuse_connect(ReasonCode code, ReturnCode code_3) noexcept
   flush_and_close(MqttClose::connect_refused);
 }
 
+bool MqttConnection::begin_connect(const mqtt::Frame&, const mqtt::Connect& connect) noexcept {
+  version_ = connect.version;
+  if (!connect_acceptable(connect) || !adopt_client_id(connect)) return false;
+  return authenticate(connect);
+}
+
 bool MqttConnection::connect_acceptable(const mqtt::Connect& connect) noexcept {
   if (connect.properties.has(PropertyId::authentication_method)) {
     refuse_connect(ReasonCode::bad_authentication_method, ReturnCode::not_authorized);
     return false;
   }
-  if (!connect.will) return true;
-  if (connect.will->topic.starts_with(flow::notification_topic_prefix)) {
+  if (connect.will && server_.reserved_topic(connect.will->topic)) {
     refuse_connect(ReasonCode::not_authorized, ReturnCode::not_authorized);
-    return false;
-  }
-  // Sections 3.2.2.3.4 and 3.2.2.3.5. 3.1.1 knows no such refusal, and to us a will is an event.
-  if (!v5()) return true;
-  if (connect.will->qos > 1) {
-    refuse_connect(ReasonCode::qos_not_supported, ReturnCode::not_authorized);
-    return false;
-  }
-  if (connect.will->retain) {
-    refuse_connect(ReasonCode::retain_not_supported, ReturnCode::not_authorized);
     return false;
   }
   return true;
@@ -132,22 +118,140 @@ bool MqttConnection::adopt_client_id(const mqtt::Connect& connect) noexcept {
   return false;
 }
 
+bool MqttConnection::authenticate(const mqtt::Connect& connect) noexcept {
+  flow::Authenticator* const authenticator = server_.authenticator();
+  if (authenticator == nullptr) {
+    step_ = Step::authenticated;
+    return true;
+  }
+  const flow::Credentials credentials{.client_id = client_id_,
+                                      .has_username = connect.user_name.has_value(),
+                                      .username = connect.user_name.value_or(""),
+                                      .has_password = connect.password.has_value(),
+                                      .password = connect.password.value_or(""),
+                                      .token = {},
+                                      .certificate_name = certificate_name_,
+                                      .peer = peer_};
+  const auto answer = authenticator->authenticate(credentials, server_.ticket(slot_, generation_),
+                                                  server_.auth_reply());
+  if (answer) return take_answer(*answer);
+  step_ = Step::authenticating;
+  stop(stop_connect);
+  return false;
+}
+
+bool MqttConnection::take_answer(const flow::AuthAnswer& answer) noexcept {
+  switch (answer.result) {
+    case flow::AuthResult::accepted:
+      identity_ = answer.identity;
+      step_ = Step::authenticated;
+      return true;
+    case flow::AuthResult::bad_credentials:
+      refuse_connect(ReasonCode::bad_user_name_or_password, ReturnCode::bad_user_name_or_password);
+      break;
+    case flow::AuthResult::not_authorized:
+      refuse_connect(ReasonCode::not_authorized, ReturnCode::not_authorized);
+      break;
+    case flow::AuthResult::busy:
+      refuse_connect(ReasonCode::server_busy, ReturnCode::server_unavailable);
+      break;
+  }
+  return false;
+}
+
+void MqttConnection::on_authenticated(const flow::AuthAnswer& answer) noexcept {
+  if (state_ != State::await_connect || step_ != Step::authenticating) return;
+  if (take_answer(answer)) go_on(stop_connect);
+}
+
+bool MqttConnection::acquire_session(const mqtt::Connect& connect) noexcept {
+  if (connect.will && identity_ != nullptr &&
+      !identity_->allows(flow::Access::publish, connect.will->topic, client_id_)) {
+    refuse_connect(ReasonCode::not_authorized, ReturnCode::not_authorized);
+    return false;
+  }
+  const auto acquired = server_.sessions().acquire(
+      {.slot = slot_,
+       .generation = generation_,
+       .client_id = client_id_,
+       .user = std::string(identity_ != nullptr ? identity_->user() : std::string_view{}),
+       .clean = connect.clean_start});
+  if (!acquired) {
+    step_ = Step::acquiring;
+    stop(stop_connect);
+    return false;
+  }
+  session_ = acquired->session;
+  session_present_ = acquired->present;
+  session_->connection = this;
+  step_ = Step::acquired;
+  return true;
+}
+
+void MqttConnection::on_session(Sessions::Acquired acquired) noexcept {
+  assert(awaits_session());
+  session_ = acquired.session;
+  session_present_ = acquired.present;
+  session_->connection = this;
+  step_ = Step::acquired;
+  go_on(stop_connect);
+}
+
+std::uint32_t MqttConnection::session_expiry(const mqtt::Connect& connect) const noexcept {
+  // 3.1.1: a session that is not clean has no end (section 3.1.2.4 there).
+  const std::uint32_t wanted =
+      v5() ? connect.properties.number(PropertyId::session_expiry_interval, 0)
+           : (connect.clean_start ? 0 : session_never_expires);
+  return std::min(wanted, server_.options().session_expiry_max_s);
+}
+
+void MqttConnection::take_wishes(const mqtt::Connect& connect) noexcept {
+  const mqtt::Properties& wishes = connect.properties;
+  client_packet_size_max_ =
+      wishes.number(PropertyId::maximum_packet_size, mqtt::remaining_length_max + 5);
+  client_receive_maximum_ =
+      static_cast<std::uint16_t>(wishes.number(PropertyId::receive_maximum, UINT16_MAX));
+  reasons_wanted_ = wishes.number(PropertyId::request_problem_information, 1) != 0;
+  const auto aliases_max = static_cast<std::uint16_t>(std::min<std::uint32_t>(
+      wishes.number(PropertyId::topic_alias_maximum, 0), server_.options().topic_alias_max));
+  if (aliases_max > 0) {
+    aliases_out_ = std::make_unique<OutboundAliases>(server_.budget(), aliases_max);
+  }
+}
+
+void MqttConnection::finish_connect(const mqtt::Connect& connect) noexcept {
+  take_wishes(connect);
+  const std::uint32_t expiry_s = session_expiry(connect);
+  // From now on it ends with its connection: the store forgets it.
+  if (expiry_s == 0) server_.sessions().keeper().ended(*session_);
+  session_->expiry_s = expiry_s;
+  if (connect.will && !keep_will(*connect.will)) return;
+  state_ = State::connected;
+  send_connack(connect);
+  if (state_ != State::connected) return;
+  if (keep_alive_ > Duration::zero()) {
+    arm_after(keep_alive_);
+  } else {
+    server_.loop().disarm(*this);
+  }
+  server_.sessions().keeper().session(*session_);
+  server_.router().presence(*session_, true);
+  pump();
+}
+
 void MqttConnection::send_connack(const mqtt::Connect& connect) noexcept {
-  const std::uint16_t keep_alive_max_s = server_.options().keep_alive_max_s;
+  const MqttOptions& options = server_.options();
+  const std::uint16_t keep_alive_max_s = options.keep_alive_max_s;
   std::uint16_t keep_alive_s = connect.keep_alive_s;
   mqtt::PropertyBuilder<384> properties;
   if (v5()) {
-    // Only clean sessions yet: whatever the client asked for, its session ends with the connection.
-    if (!session_expires_) properties.add_u32(PropertyId::session_expiry_interval, 0);
-    properties.add_u16(PropertyId::receive_maximum, server_.options().receive_maximum);
-    properties.add_u8(PropertyId::maximum_qos, 1);
-    properties.add_u8(PropertyId::retain_available, 0);
+    if (session_->expiry_s != connect.properties.number(PropertyId::session_expiry_interval, 0)) {
+      properties.add_u32(PropertyId::session_expiry_interval, session_->expiry_s);
+    }
+    properties.add_u16(PropertyId::receive_maximum, options.receive_maximum);
     properties.add_u32(PropertyId::maximum_packet_size,
-                       static_cast<std::uint32_t>(server_.options().packet_size_max));
-    properties.add_u16(PropertyId::topic_alias_maximum, 0);
-    properties.add_u8(PropertyId::wildcard_subscription_available, 1);
-    properties.add_u8(PropertyId::subscription_identifier_available, 0);
-    properties.add_u8(PropertyId::shared_subscription_available, 0);
+                       static_cast<std::uint32_t>(options.packet_size_max));
+    properties.add_u16(PropertyId::topic_alias_maximum, options.topic_alias_max);
     if (keep_alive_max_s != 0 && (keep_alive_s == 0 || keep_alive_s > keep_alive_max_s)) {
       keep_alive_s = keep_alive_max_s;
       properties.add_u16(PropertyId::server_keep_alive, keep_alive_s);
@@ -160,7 +264,8 @@ void MqttConnection::send_connack(const mqtt::Connect& connect) noexcept {
   // Section 3.1.2.10: one and a half times.
   keep_alive_ = std::chrono::milliseconds(1500) * keep_alive_s;
   std::array<char, 400> packet{};
-  const std::size_t size = mqtt::write_connack(packet, {.properties = properties.view()}, version_);
+  const std::size_t size = mqtt::write_connack(
+      packet, {.session_present = session_present_, .properties = properties.view()}, version_);
   assert(size > 0);
   // [MQTT-3.1.2-24]: a client that cannot even take this cannot be served.
   if (size > client_packet_size_max_) return abort(MqttClose::packet_too_large);
@@ -170,41 +275,28 @@ void MqttConnection::send_connack(const mqtt::Connect& connect) noexcept {
   committed(size);
 }
 
-// Kept as: properties with their length, topic with its length, payload.
 bool MqttConnection::keep_will(const mqtt::Will& will) noexcept {
   const std::string_view block = will.properties.block();
-  const std::size_t size = 4 + block.size() + 2 + will.topic.size() + will.payload.size();
-  const std::span<char> out = will_.tail(size);
-  if (out.empty()) {
+  const std::size_t size = mqtt::varint_size(static_cast<std::uint32_t>(block.size())) +
+                           block.size() + 2 + will.topic.size() + will.payload.size();
+  SharedBytes& budget = server_.shared().kept;
+  if (!budget.charge(size)) {
     abort(MqttClose::memory);
     return false;
   }
-  mqtt::Writer writer(out);
+  std::string bytes(size, '\0');
+  mqtt::Writer writer{std::span<char>(bytes)};
   writer.varint(static_cast<std::uint32_t>(block.size()));
   writer.raw(block);
   writer.sized(will.topic);
   writer.raw(will.payload);
-  assert(!writer.overflowed());
-  will_.commit(writer.size());
-  return true;
-}
-
-bool MqttConnection::publish_will() noexcept {
-  assert(will_due_);
-  mqtt::Reader reader(will_.view());
-  const auto properties = mqtt::Properties::read(reader, mqtt::PropertyPlace::will);
-  assert(properties.has_value());
-  const std::string_view topic = reader.sized();
-  const auto accepted = submit(topic, reader.rest(), *properties, flow::AckToken{});
-  if (accepted) return true;
-  if (accepted.error().reason == flow::Refusal::capacity) {
-    if (!waiting_) {
-      waiting_ = true;
-      server_.wait_for_capacity(slot_);
-    }
-    return false;
-  }
-  server_.stats().wills_lost.add();
+  assert(writer.size() == size);
+  auto kept = std::make_unique<Will>(std::move(bytes), budget);
+  kept->qos = will.qos;
+  kept->retain = will.retain;
+  kept->delay_s = will.properties.number(PropertyId::will_delay_interval, 0);
+  kept->client_id = client_id_;
+  session_->will = std::move(kept);
   return true;
 }
 

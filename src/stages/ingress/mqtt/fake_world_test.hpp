@@ -40,6 +40,10 @@ class FakeIntake final : public flow::Intake {
     std::string attributes;
     std::string traceparent;
     flow::AckToken token;
+    std::uint8_t qos = 0;
+    bool retain = false;
+    std::string properties;
+    std::string publisher;
   };
 
   bool ready() noexcept override { return capacity > 0; }
@@ -59,7 +63,17 @@ class FakeIntake final : public flow::Intake {
                 std::string(raw.content_type),
                 {},
                 std::string(raw.traceparent),
-                ack};
+                ack,
+                0,
+                false,
+                {},
+                {}};
+    if (raw.message != nullptr) {
+      event.qos = raw.message->qos;
+      event.retain = raw.message->retain;
+      event.properties = raw.message->properties;
+      event.publisher = raw.message->publisher;
+    }
     for (const flow::Field& field : raw.attributes) {
       event.attributes.append(field.name).append("=").append(field.value).append(";");
     }

@@ -43,7 +43,7 @@ bool MqttHub::publish(std::string_view topic, std::string_view payload, std::uin
   }
   message->topic.assign(topic);
   message->payload.assign(payload);
-  message->qos = std::min<std::uint8_t>(qos, 1);
+  message->qos = std::min<std::uint8_t>(qos, 2);
   // Our own hold keeps the message alive while it is being posted.
   message->holders.store(1, std::memory_order_relaxed);
   for (MqttServer* server : servers_) {

@@ -2,29 +2,48 @@
 
 #include <fmt/format.h>
 
-#include <cstring>
+#include <algorithm>
+#include <cassert>
 #include <system_error>
 #include <utility>
 
+#include "flow/hub.hpp"
+#include "protocol/mqtt/bytes.hpp"
 #include "stages/ingress/mqtt/connection.hpp"
+#include "stages/ingress/mqtt/submission.hpp"
 
 namespace tocsin::ingress {
 namespace {
 // Kinds of messages.
 constexpr std::uint32_t message_wake = 0;
 constexpr std::uint32_t message_notify = 1;
-constexpr std::uint32_t message_take_over = 2;  // arg: slot; object: the generation.
+constexpr std::uint32_t message_transfer = 2;
+constexpr std::uint32_t message_group_news = 3;
+constexpr std::uint32_t message_authenticated = 4;
+
+// How long a connection without traffic keeps the memory of its buffers, at least.
+constexpr Duration trim_pause = std::chrono::seconds(5);
+
+std::uint64_t random_seed(io::Io& io) {
+  std::uint64_t seed = 0;
+  io.random(std::as_writable_bytes(std::span{&seed, 1}));
+  return seed;
+}
+
 }  // namespace
 
 MqttServer::MqttServer(flow::Loop& loop, flow::Intake& intake, const MqttOptions& options, Log log,
-                       SessionDirectory& directory, MqttHub* hub)
+                       BrokerShared& shared, MqttHub* hub)
     : loop_(loop),
       intake_(intake),
       options_(options),
       log_(std::move(log)),
-      directory_(directory),
+      shared_(shared),
       hub_(hub),
-      budget_(options.carry_bytes_max) {
+      budget_(options.carry_bytes_max),
+      router_(*this, shared, random_seed(loop.io())),
+      sessions_(*this, shared) {
+  shared_.servers.push_back(this);
   loop_.add_ticker(*this);
   intake_.add_ready_listener(*this);
   if (hub_ != nullptr) hub_->add(*this);
@@ -33,7 +52,8 @@ MqttServer::MqttServer(flow::Loop& loop, flow::Intake& intake, const MqttOptions
 MqttServer::~MqttServer() { loop_.remove_ticker(*this); }
 
 Result<io::Endpoint, std::string> MqttServer::listen(const io::Endpoint& endpoint, bool shared) {
-  const auto listener = loop_.io().listen(endpoint, shared, *this);
+  io::AcceptHandler& handler = gated_ != nullptr ? static_cast<io::AcceptHandler&>(*gated_) : *this;
+  const auto listener = loop_.io().listen(endpoint, shared, handler);
   if (!listener) {
     return Unexpected{fmt::format("cannot listen for MQTT on {}: {}", io::to_string(endpoint),
                                   std::generic_category().message(listener.error()))};
@@ -42,7 +62,13 @@ Result<io::Endpoint, std::string> MqttServer::listen(const io::Endpoint& endpoin
   return loop_.io().local_endpoint(*listener);
 }
 
-io::StreamHandler* MqttServer::on_accept(io::StreamId stream, const io::Endpoint&) noexcept {
+io::StreamHandler* MqttServer::on_accept(io::StreamId stream, const io::Endpoint& peer) noexcept {
+  return accept(loop_.io(), stream, peer, {});
+}
+
+io::StreamHandler* MqttServer::accept(io::StreamControl& control, io::StreamId stream,
+                                      const io::Endpoint& peer,
+                                      std::string_view certificate_name) noexcept {
   stats_.accepted.add();
   if (draining_ || open_ >= options_.connections_max) {
     const auto reason = draining_ ? MqttClose::shutdown : MqttClose::connections;
@@ -58,7 +84,8 @@ io::StreamHandler* MqttServer::on_accept(io::StreamId stream, const io::Endpoint
   free_slots_.pop_back();
   ++open_;
   stats_.connections_opened.add();
-  connection.open(stream);
+  if (next_trim_ == MonoTime::max()) next_trim_ = loop_.now() + trim_pause;
+  connection.open(control, stream, peer, certificate_name);
   return &connection;
 }
 
@@ -73,14 +100,21 @@ MqttConnection* MqttServer::find(std::uint32_t slot, std::uint32_t generation) n
 }
 
 void MqttServer::on_ack(const flow::AckToken& token, bool stored) noexcept {
-  // The connection may be gone, and its slot in use by another.
-  MqttConnection* const connection = find(token.slot, token.generation);
-  if (connection != nullptr) {
-    connection->on_ack(static_cast<std::uint16_t>(token.detail), stored);
+  const auto packet_id = static_cast<std::uint16_t>(token.detail);
+  if ((token.detail >> 16U) == 0) {
+    // The connection may be gone, and its slot in use by another.
+    MqttConnection* const connection = find(token.slot, token.generation);
+    if (connection != nullptr) connection->on_ack(packet_id, stored);
+    return;
   }
+  sessions_.on_commit(token.detail >> 17U, packet_id, stored);
+  MqttConnection* const connection = find(token.slot, token.generation);
+  if (connection != nullptr) connection->on_ack(0, stored);
 }
 
 void MqttServer::on_ready() noexcept {
+  wills_ready_ = sessions_.wills_waiting();
+  if (wills_ready_) wake();
   if (waiting_.empty()) return;
   resuming_.insert(resuming_.end(), waiting_.begin(), waiting_.end());
   for (const std::uint32_t slot : waiting_) connections_[slot]->on_capacity();
@@ -106,38 +140,126 @@ void MqttServer::end_holding() noexcept {
   for (const std::uint32_t slot : scratch_) connections_[slot]->end_hold();
 }
 
-MonoTime MqttServer::on_tick(MonoTime) noexcept {
+MonoTime MqttServer::on_tick(MonoTime now) noexcept {
   woken_ = false;
+  if (std::exchange(wills_ready_, false)) sessions_.publish_waiting_wills();
+  const MonoTime pause_due = end_pauses(now);
   // What asks to resume while we are at it (or to wait again) has its turn in the next round.
   scratch_.clear();
   scratch_.swap(resuming_);
   for (const std::uint32_t slot : scratch_) connections_[slot]->resume();
+  const bool routed = router_.work();
   scratch_.clear();
   scratch_.swap(dirty_);
   for (const std::uint32_t slot : scratch_) connections_[slot]->flush();
   end_holding();
-  return MonoTime::max();
+  if (!routed) return now;
+  return std::min(pause_due, trim(now));
+}
+
+MonoTime MqttServer::end_pauses(MonoTime now) noexcept {
+  MonoTime next = MonoTime::max();
+  for (std::size_t i = 0; i < pauses_.size();) {
+    const Pause pause = pauses_[i];
+    if (pause.due > now) {
+      next = std::min(next, pause.due);
+      ++i;
+      continue;
+    }
+    pauses_[i] = pauses_.back();
+    pauses_.pop_back();
+    if (MqttConnection* const c = find(pause.slot, pause.generation)) c->end_pause();
+  }
+  return next;
+}
+
+MonoTime MqttServer::trim(MonoTime now) noexcept {
+  if (next_trim_ > now) return next_trim_;
+  for (const auto& connection : connections_) connection->trim();
+  next_trim_ = open_ > 0 ? now + trim_pause : MonoTime::max();
+  return next_trim_;
+}
+
+void MqttServer::pause(std::uint32_t slot, MonoTime due) {
+  pauses_.push_back({.slot = slot, .generation = connections_[slot]->generation(), .due = due});
+  wake();
 }
 
 void MqttServer::on_message(const flow::Message& message) noexcept {
-  if (message.kind == message_wake) {
-    woken_ = false;
-  } else if (message.kind == message_notify) {
-    auto* const notification = static_cast<HubMessage*>(message.object);
-    notify(*notification);
-    hub_->release(notification);
-  } else if (message.kind == message_take_over) {
-    const auto generation =
-        static_cast<std::uint32_t>(reinterpret_cast<std::uintptr_t>(message.object));
-    if (MqttConnection* const previous = find(message.arg, generation)) previous->taken_over();
+  switch (message.kind) {
+    case message_batch:
+      return router_.on_batch(static_cast<flow::Batch*>(message.object));
+    case message_notify: {
+      auto* const notification = static_cast<HubMessage*>(message.object);
+      notify(*notification);
+      hub_->release(notification);
+      return;
+    }
+    case message_transfer:
+      return sessions_.on_transfer(message.object);
+    case message_group_news:
+      return router_.groups().on_message(message.object);
+    case message_authenticated: {
+      const std::unique_ptr<flow::AuthAnswer> answer(
+          static_cast<flow::AuthAnswer*>(message.object));
+      MqttConnection* const connection = find(static_cast<std::uint32_t>(answer->ticket >> 32U),
+                                              static_cast<std::uint32_t>(answer->ticket));
+      if (connection != nullptr) connection->on_authenticated(*answer);
+      return;
+    }
+    default:
+      woken_ = false;
+      return;
   }
 }
 
-void MqttServer::notify(HubMessage& message) noexcept {
-  // deliver() may begin to close a connection, but only on_closed() shortens this list.
-  for (const std::uint32_t slot : subscriber_slots_) {
-    connections_[slot]->deliver(message.topic, message.payload, message.qos);
-  }
+void MqttServer::notify(const HubMessage& message) noexcept {
+  RoutedMessage routed;
+  routed.topic = message.topic;
+  routed.payload = message.payload;
+  routed.qos = message.qos;
+  router_.route(routed);
+}
+
+void MqttServer::post_transfer(void* transfer) noexcept {
+  loop_.post({.to = this, .kind = message_transfer, .arg = 0, .object = transfer});
+}
+
+void MqttServer::post_group_news(void* news) noexcept {
+  loop_.post({.to = this, .kind = message_group_news, .arg = 0, .object = news});
+}
+
+flow::Authenticator::ReplyTo MqttServer::auth_reply() noexcept {
+  return {.loop = &loop_, .receiver = this, .kind = message_authenticated};
+}
+
+Duration MqttServer::wall_offset() noexcept {
+  return loop_.io().wall_now().time_since_epoch() - loop_.io().now().time_since_epoch();
+}
+
+bool MqttServer::reserved_topic(std::string_view topic) noexcept {
+  return topic.starts_with(flow::notification_topic_prefix) || topic.starts_with('$');
+}
+
+bool MqttServer::publish_will(Will& will) noexcept {
+  mqtt::Reader reader(will.bytes());
+  const auto properties = mqtt::Properties::read(reader, mqtt::PropertyPlace::will);
+  assert(properties.has_value());
+  const std::string_view topic = reader.sized();
+  bool event_taken = false;
+  const auto accepted = submit(intake_,
+                               {.topic = topic,
+                                .payload = reader.rest(),
+                                .properties = *properties,
+                                .qos = will.qos,
+                                .retain = will.retain,
+                                .publisher = will.client_id,
+                                .token = {}},
+                               options_.route_unmatched, event_taken);
+  if (accepted) return true;
+  if (accepted.error().reason == flow::Refusal::capacity) return false;
+  stats_.wills_lost.add();
+  return true;
 }
 
 void MqttServer::post_notification(HubMessage& message) noexcept {
@@ -163,40 +285,17 @@ void MqttServer::resume_later(std::uint32_t slot) noexcept {
 
 void MqttServer::wait_for_capacity(std::uint32_t slot) noexcept { waiting_.push_back(slot); }
 
-void MqttServer::take_over(const SessionDirectory::Owner& previous) noexcept {
-  if (previous.server == this) {
-    if (MqttConnection* const c = find(previous.slot, previous.generation)) c->taken_over();
-    return;
-  }
-  previous.server->loop_.post(
-      {.to = previous.server,
-       .kind = message_take_over,
-       .arg = previous.slot,
-       .object = reinterpret_cast<void*>(static_cast<std::uintptr_t>(previous.generation))});
-}
-
 void MqttServer::recycle(std::uint32_t slot) noexcept {
   free_slots_.push_back(slot);
   --open_;
   stats_.connections_closed.add();
 }
 
-void MqttServer::subscriber_added(std::uint32_t slot) noexcept {
-  subscriber_slots_.push_back(slot);
-  subscribers_.store(static_cast<std::uint32_t>(subscriber_slots_.size()),
-                     std::memory_order_relaxed);
-}
-
-void MqttServer::subscriber_removed(std::uint32_t slot) noexcept {
-  std::erase(subscriber_slots_, slot);
-  subscribers_.store(static_cast<std::uint32_t>(subscriber_slots_.size()),
-                     std::memory_order_relaxed);
-}
-
 void MqttServer::drain() noexcept {
   if (std::exchange(draining_, true)) return;
   for (const io::ListenerId listener : listeners_) loop_.io().close_listener(listener);
   listeners_.clear();
+  sessions_.drop_wills();
   for (const auto& connection : connections_) connection->drain();
 }
 
@@ -205,10 +304,12 @@ void MqttServer::close_now() noexcept {
   for (const auto& connection : connections_) connection->abort(MqttClose::shutdown);
 }
 
+void MqttServer::end_revoked() noexcept {
+  for (const auto& connection : connections_) connection->end_if_revoked();
+}
+
 void MqttServer::describe(MetricSink& sink) const {
   stats_.describe(sink);
-  sink.gauge("tocsin_mqtt_subscribers", "Connections with at least one subscription.", {},
-             static_cast<double>(subscribers_.load(std::memory_order_relaxed)));
   sink.gauge("tocsin_mqtt_buffer_bytes", "Memory held by the buffers of connections.", {},
              static_cast<double>(budget_.used()));
 }

@@ -13,21 +13,33 @@
 #include "base/byte_buffer.hpp"
 #include "base/log.hpp"
 #include "base/metrics.hpp"
+#include "flow/access.hpp"
 #include "flow/intake.hpp"
 #include "flow/loop.hpp"
+#include "flow/quota.hpp"
+#include "flow/session_store.hpp"
+#include "io/gated_listener.hpp"
 #include "io/io.hpp"
 #include "stages/ingress/mqtt/directory.hpp"
 #include "stages/ingress/mqtt/hub.hpp"
 #include "stages/ingress/mqtt/options.hpp"
+#include "stages/ingress/mqtt/router.hpp"
+#include "stages/ingress/mqtt/sessions.hpp"
 #include "stages/ingress/mqtt/stats.hpp"
 
 namespace tocsin::ingress {
 
 class MqttConnection;
 
-/// One per reactor, on its thread; only post_notification(), has_subscribers() and describe() are
-/// for any thread. Registers itself as ticker and ready listener. Destroy it when closed() holds,
-/// or after its Io can deliver no more completions.
+/// AckToken::detail of a QoS 2 publish: it outlives its connection, so the session is named.
+[[nodiscard]] constexpr std::uint64_t qos_2_detail(std::uint64_t session,
+                                                   std::uint16_t packet_id) noexcept {
+  return session << 17U | std::uint64_t{1} << 16U | packet_id;
+}
+
+/// One per reactor, on its thread; only what says so is for any thread. Registers itself as ticker
+/// and ready listener. Destroy it when closed() holds, or after its Io can deliver no more
+/// completions.
 class MqttServer final : public io::AcceptHandler,
                          public flow::AckSink,
                          public flow::Intake::ReadyListener,
@@ -35,10 +47,13 @@ class MqttServer final : public io::AcceptHandler,
                          public flow::Receiver,
                          public MetricSource {
  public:
-  /// `hub` may be null: then subscriptions are granted but stay silent. All but `options` must
-  /// outlive the server.
+  /// Kind of the message by which a committed batch comes, with a holder and a place in its
+  /// settlement range.
+  static constexpr std::uint32_t message_batch = 100;
+
+  /// `hub` may be null: then there are no notifications. All but `options` must outlive the server.
   MqttServer(flow::Loop& loop, flow::Intake& intake, const MqttOptions& options, Log log,
-             SessionDirectory& directory, MqttHub* hub);
+             BrokerShared& shared, MqttHub* hub);
   MqttServer(const MqttServer&) = delete;
   MqttServer& operator=(const MqttServer&) = delete;
   ~MqttServer();
@@ -52,13 +67,37 @@ class MqttServer final : public io::AcceptHandler,
   void drain() noexcept;
   /// Closes what drain() has left, without waiting.
   void close_now() noexcept;
-  [[nodiscard]] bool closed() const noexcept { return open_ == 0; }
+  /// Ends the connections of users who have gone or were deactivated.
+  void end_revoked() noexcept;
+  [[nodiscard]] bool closed() const noexcept {
+    return open_ == 0 && !sessions_.wills_waiting() && sessions_.settled();
+  }
   [[nodiscard]] std::uint32_t connections() const noexcept { return open_; }
+
+  /// A client whose connection another layer (TLS) has accepted: `control` drives it. Returns its
+  /// handler, or null when it is turned away; then the caller closes it. Receiving starts before
+  /// this returns.
+  io::StreamHandler* accept(io::StreamControl& control, io::StreamId stream,
+                            const io::Endpoint& peer, std::string_view certificate_name) noexcept;
+
+  /// What guards and keeps; each may stay null. Before listening; all outlive the server.
+  void set_authenticator(flow::Authenticator* authenticator) noexcept {
+    authenticator_ = authenticator;
+  }
+  /// Limits the connections of an address that plain listeners accept.
+  void set_gate(io::AddressGate* gate) {
+    gated_ = gate != nullptr ? std::make_unique<io::GatedListener>(*this, *gate) : nullptr;
+  }
+  void set_quotas(flow::Quotas* quotas) noexcept { quotas_ = quotas; }
+  void set_session_store(flow::SessionStore* store) noexcept { store_ = store; }
 
   // --- any thread -------------------------------------------------------------------------------
   [[nodiscard]] bool has_subscribers() const noexcept {
-    return subscribers_.load(std::memory_order_relaxed) > 0;
+    return router_.wanted().load(std::memory_order_relaxed) > 0;
   }
+  /// Messages of Sessions and Groups; owned by the receiver.
+  void post_transfer(void* transfer) noexcept;
+  void post_group_news(void* news) noexcept;
   /// The caller has counted this server among the message's holders.
   void post_notification(HubMessage& message) noexcept;
   void describe(MetricSink& sink) const override;
@@ -79,7 +118,25 @@ class MqttServer final : public io::AcceptHandler,
   [[nodiscard]] const MqttOptions& options() const noexcept { return options_; }
   [[nodiscard]] MqttStats& stats() noexcept { return stats_; }
   [[nodiscard]] ByteBudget& budget() noexcept { return budget_; }
-  [[nodiscard]] SessionDirectory& directory() noexcept { return directory_; }
+  [[nodiscard]] BrokerShared& shared() noexcept { return shared_; }
+  [[nodiscard]] Router& router() noexcept { return router_; }
+  [[nodiscard]] Sessions& sessions() noexcept { return sessions_; }
+  [[nodiscard]] MqttConnection* find(std::uint32_t slot, std::uint32_t generation) noexcept;
+  /// Wall time minus monotonic time.
+  [[nodiscard]] Duration wall_offset() noexcept;
+  /// What no client may publish to: notifications, and topics of the server's own.
+  [[nodiscard]] static bool reserved_topic(std::string_view topic) noexcept;
+  [[nodiscard]] static std::uint64_t ticket(std::uint32_t slot, std::uint32_t generation) noexcept {
+    return std::uint64_t{slot} << 32U | generation;
+  }
+  [[nodiscard]] flow::Authenticator::ReplyTo auth_reply() noexcept;
+  /// False: the intake has no capacity; then Sessions is asked again.
+  [[nodiscard]] bool publish_will(Will& will) noexcept;
+  /// Its input goes on at `due`.
+  void pause(std::uint32_t slot, MonoTime due);
+  [[nodiscard]] flow::Authenticator* authenticator() noexcept { return authenticator_; }
+  [[nodiscard]] flow::Quotas* quotas() noexcept { return quotas_; }
+  [[nodiscard]] flow::SessionStore* session_store() noexcept { return store_; }
   [[nodiscard]] bool draining() const noexcept { return draining_; }
   /// Its output is flushed at the end of this turn, all of it with one send.
   void flush_later(std::uint32_t slot) noexcept;
@@ -87,8 +144,6 @@ class MqttServer final : public io::AcceptHandler,
   void resume_later(std::uint32_t slot) noexcept;
   /// The intake had no capacity: told again after on_ready().
   void wait_for_capacity(std::uint32_t slot) noexcept;
-  /// Another connection has taken over a session of this or another server.
-  void take_over(const SessionDirectory::Owner& previous) noexcept;
   /// A connection's kept input went from `before` to `after` bytes. When all of it together takes a
   /// good part of the budget, nobody's receiving is armed until most of it is worked off: the
   /// sockets' windows are the back-pressure, and no connection is closed for want of memory.
@@ -96,39 +151,49 @@ class MqttServer final : public io::AcceptHandler,
   [[nodiscard]] bool holding() const noexcept { return holding_; }
   void hold(std::uint32_t slot) { held_.push_back(slot); }
   void recycle(std::uint32_t slot) noexcept;
-  /// It has its first subscription, or lost its last one.
-  void subscriber_added(std::uint32_t slot) noexcept;
-  void subscriber_removed(std::uint32_t slot) noexcept;
 
  private:
-  [[nodiscard]] MqttConnection* find(std::uint32_t slot, std::uint32_t generation) noexcept;
+  struct Pause {
+    std::uint32_t slot = 0;
+    std::uint32_t generation = 0;
+    MonoTime due{};
+  };
+  MonoTime end_pauses(MonoTime now) noexcept;
+  MonoTime trim(MonoTime now) noexcept;
   void wake() noexcept;
   void end_holding() noexcept;
-  void notify(HubMessage& message) noexcept;
+  void notify(const HubMessage& message) noexcept;
 
   flow::Loop& loop_;
   flow::Intake& intake_;
   const MqttOptions options_;
   Log log_;
-  SessionDirectory& directory_;
+  BrokerShared& shared_;
   MqttHub* hub_;
+  flow::Authenticator* authenticator_ = nullptr;
+  flow::Quotas* quotas_ = nullptr;
+  flow::SessionStore* store_ = nullptr;
   ByteBudget budget_;
   MqttStats stats_;
   std::vector<io::ListenerId> listeners_;
+  std::unique_ptr<io::GatedListener> gated_;
   std::vector<std::unique_ptr<MqttConnection>> connections_;  // By slot; grows, never shrinks.
   std::vector<std::uint32_t> free_slots_;
   std::vector<std::uint32_t> dirty_;
   std::vector<std::uint32_t> resuming_;
   std::vector<std::uint32_t> waiting_;  // For capacity.
   std::vector<std::uint32_t> scratch_;
-  std::vector<std::uint32_t> subscriber_slots_;
-  std::atomic<std::uint32_t> subscribers_{0};  // Size of the list, for other threads.
   std::uint32_t open_ = 0;
   bool draining_ = false;
   bool woken_ = false;
   std::vector<std::uint32_t> held_;
   std::size_t carried_ = 0;
   bool holding_ = false;
+  bool wills_ready_ = false;
+  std::vector<Pause> pauses_;
+  MonoTime next_trim_ = MonoTime::max();
+  Router router_;
+  Sessions sessions_;
 };
 
 }  // namespace tocsin::ingress

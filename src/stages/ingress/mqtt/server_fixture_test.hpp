@@ -41,23 +41,36 @@ inline std::string connect_packet(Version version, std::string_view id,
   });
 }
 
+inline std::string packet_of(Version version, const mqtt::Publish& publish) {
+  return written([&](auto out) { return mqtt::write_publish(out, publish, version); });
+}
+
 inline std::string publish_packet(Version version, std::string_view topic, std::string_view payload,
                                   std::uint16_t packet_id = 0, mqtt::Properties properties = {}) {
   const auto qos = static_cast<std::uint8_t>(packet_id == 0 ? 0 : 1);
-  return written([&](auto out) {
-    return mqtt::write_publish(out,
-                               {.topic = topic,
-                                .payload = payload,
-                                .packet_id = packet_id,
-                                .qos = qos,
-                                .properties = properties},
-                               version);
-  });
+  return packet_of(version, {.topic = topic,
+                             .payload = payload,
+                             .packet_id = packet_id,
+                             .qos = qos,
+                             .properties = properties});
+}
+
+inline std::string subscribe_packet(Version version, const mqtt::Filter& filter,
+                                    mqtt::Properties properties = {}) {
+  const std::array filters{filter};
+  return written(
+      [&](auto out) { return mqtt::write_subscribe(out, 9, filters, properties, version); });
 }
 
 inline std::string subscribe_packet(Version version, std::string_view filter, std::uint8_t qos) {
-  const std::array filters{mqtt::Filter{.filter = filter, .qos = qos}};
-  return written([&](auto out) { return mqtt::write_subscribe(out, 9, filters, {}, version); });
+  return subscribe_packet(version, {.filter = filter, .qos = qos});
+}
+
+/// PUBACK, PUBREC, PUBREL, PUBCOMP without a reason.
+inline std::string ack_packet(mqtt::PacketType type, std::uint16_t packet_id) {
+  return written([&](auto out) {
+    return mqtt::write_ack(out, {.type = type, .packet_id = packet_id}, Version::v3_1_1);
+  });
 }
 
 class MqttServerTest : public ::testing::Test {
@@ -66,13 +79,13 @@ class MqttServerTest : public ::testing::Test {
   FakeIo io_;
   flow::Loop loop_{io_, "test"};
   FakeIntake intake_;
-  SessionDirectory directory_;
+  BrokerShared shared_{1 << 20};
   MqttHub hub_{1 << 20, 16};
   std::unique_ptr<MqttServer> server_;
 
   MqttServer& start() {
     server_ =
-        std::make_unique<MqttServer>(loop_, intake_, options_, make_null_log(), directory_, &hub_);
+        std::make_unique<MqttServer>(loop_, intake_, options_, make_null_log(), shared_, &hub_);
     EXPECT_TRUE(server_->listen({}, false).has_value());
     return *server_;
   }
@@ -81,7 +94,9 @@ class MqttServerTest : public ::testing::Test {
     turn();
     EXPECT_TRUE(server_->closed());
     EXPECT_EQ(server_->budget().used(), 0U) << "buffers were not given back";
-    EXPECT_EQ(directory_.size(), 0U);
+    server_.reset();
+    EXPECT_EQ(shared_.directory.size(), 0U);
+    EXPECT_EQ(shared_.kept.used(), 0U) << "messages were not given back";
     EXPECT_EQ(hub_.bytes_used(), 0U);
   }
   void turn(int n = 3) {
@@ -95,6 +110,39 @@ class MqttServerTest : public ::testing::Test {
   std::string take(std::uint32_t client) { return std::exchange(peer(client).sent, {}); }
   std::uint64_t closed(MqttClose reason) {
     return server_->stats().closed[static_cast<std::size_t>(reason)].get();
+  }
+  // What the journal would do with a publish, without the journal.
+  void route(RoutedMessage message) {
+    server_->router().route(message);
+    turn();
+  }
+  void subscribe(std::uint32_t client, Version version, const mqtt::Filter& filter,
+                 mqtt::Properties properties = {}) {
+    io_.arrive(client, subscribe_packet(version, filter, properties));
+    turn();
+    EXPECT_EQ(take(client).substr(0, 1), "\x90");
+  }
+  // Connects with a session that outlives its connection; returns the client and whether there was
+  // one.
+  std::pair<std::uint32_t, bool> join_session(Version version, std::string_view id,
+                                              std::uint32_t expiry_s = 100, bool clean = false) {
+    const std::uint32_t client = *io_.accept();
+    mqtt::PropertyBuilder<8> wishes;
+    if (version == Version::v5) wishes.add_u32(PropertyId::session_expiry_interval, expiry_s);
+    io_.arrive(client, connect_packet(version, id, 0, clean, {}, wishes.view()));
+    turn();
+    const std::string answer = take_connack(client);
+    return {client, answer.size() > 2 && answer[2] == 1};
+  }
+  // CONNACK alone: what follows it stays.
+  std::string take_connack(std::uint32_t client) {
+    std::string& sent = peer(client).sent;
+    EXPECT_EQ(sent.substr(0, 1), "\x20");
+    if (sent.size() < 2) return {};
+    const std::size_t size = 2 + static_cast<std::size_t>(sent[1]);
+    std::string answer = sent.substr(0, size);
+    sent.erase(0, size);
+    return answer;
   }
   // Connects; forgets the CONNACK.
   std::uint32_t join(Version version, std::string_view id = "dev",

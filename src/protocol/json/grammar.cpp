@@ -1,0 +1,226 @@
+#include "protocol/json/grammar.hpp"
+
+#include <array>
+#include <bitset>
+#include <cassert>
+#include <cstring>
+
+#include "protocol/json/number.hpp"
+#include "protocol/json/walker.hpp"
+
+namespace tocsin::json {
+namespace {
+
+bool is_digit(char c) noexcept { return static_cast<unsigned char>(c - '0') < 10; }
+
+// What may follow a number or a literal.
+constexpr std::array<bool, 256> terminators = [] {
+  std::array<bool, 256> table{};
+  for (const char c : {' ', '\t', '\n', '\r', ',', ']', '}', ':', '{', '['}) {
+    table[static_cast<unsigned char>(c)] = true;
+  }
+  return table;
+}();
+
+// Four hexadecimal digits, or nothing.
+std::optional<std::uint32_t> code_unit(std::string_view text) noexcept {
+  if (text.size() < 4) return std::nullopt;
+  std::uint32_t unit = 0;
+  for (const char c : text.substr(0, 4)) {
+    const char lower = static_cast<char>(c | 0x20);
+    std::uint32_t digit = 0;
+    if (is_digit(c)) {
+      digit = static_cast<std::uint32_t>(c - '0');
+    } else if (lower >= 'a' && lower <= 'f') {
+      digit = static_cast<std::uint32_t>(lower - 'a' + 10);
+    } else {
+      return std::nullopt;
+    }
+    unit = unit << 4U | digit;
+  }
+  return unit;
+}
+
+// One document being checked. The tokens between two values are few and predictable, so this is a
+// plain loop; what costs is numbers, and most of those need no conversion.
+class Checker {
+ public:
+  Checker(std::string_view text, std::span<const std::uint32_t> indexes,
+          std::size_t depth_max) noexcept
+      : text_(text.data()),
+        size_(text.size()),
+        at_(indexes.data()),
+        end_(indexes.data() + indexes.size()),
+        depth_max_(depth_max),
+        escapes_(std::memchr(text.data(), '\\', text.size()) != nullptr) {}
+
+  [[nodiscard]] std::optional<JsonError> run() noexcept {
+    for (bool more = value(); more;) more = depth_ == 0 ? finish() : after_value();
+    return error_;
+  }
+
+ private:
+  [[nodiscard]] char token() const noexcept { return text_[*at_]; }
+  [[nodiscard]] bool fail(JsonError error) noexcept {
+    error_ = error;
+    return false;
+  }
+  [[nodiscard]] bool syntax() noexcept { return fail(JsonError::syntax); }
+  [[nodiscard]] bool finish() noexcept { return at_ == end_ ? false : syntax(); }
+
+  // Everything up to and including the next scalar or empty container.
+  [[nodiscard]] bool value() noexcept {
+    for (;;) {
+      if (at_ == end_) return syntax();
+      const char c = token();
+      if (c == '"') return string();
+      if (c == '{' || c == '[') {
+        if (++at_ == end_) return syntax();
+        const bool object = c == '{';
+        if (token() == (object ? '}' : ']')) {
+          ++at_;
+          return true;
+        }
+        if (depth_ == depth_max_) return fail(JsonError::depth);
+        objects_[depth_++] = object;
+        if (object && !key()) return false;
+        continue;
+      }
+      return c == '-' || is_digit(c) ? number() : literal();
+    }
+  }
+
+  [[nodiscard]] bool key() noexcept {
+    if (end_ - at_ < 2 || token() != '"' || text_[at_[1]] != ':') return syntax();
+    if (escapes_ && !string_valid()) return syntax();
+    at_ += 2;
+    return true;
+  }
+
+  // Closes what ends here, up to the next value.
+  [[nodiscard]] bool after_value() noexcept {
+    if (at_ == end_) return syntax();
+    const char c = token();
+    const bool object = objects_[depth_ - 1];
+    ++at_;
+    if (c == ',') {
+      if (object && (at_ == end_ || !key())) return syntax();
+      return value();
+    }
+    if (c != (object ? '}' : ']')) return syntax();
+    --depth_;
+    return true;
+  }
+
+  [[nodiscard]] std::size_t next_offset() const noexcept {
+    return at_ + 1 == end_ ? size_ : at_[1];
+  }
+
+  // The scanner has seen its end; between that and the next token there is only space.
+  [[nodiscard]] bool string() noexcept {
+    if (escapes_ && !string_valid()) return syntax();
+    ++at_;
+    return true;
+  }
+  [[nodiscard]] bool string_valid() const noexcept {
+    std::size_t end = next_offset();
+    while (text_[end - 1] != '"') --end;
+    return escapes_valid({text_ + *at_ + 1, end - *at_ - 2});
+  }
+
+  [[nodiscard]] bool literal() noexcept {
+    const std::size_t left = size_ - *at_;
+    const char* const at = text_ + *at_;
+    std::size_t size = 0;
+    if (left >= 4 && (std::memcmp(at, "true", 4) == 0 || std::memcmp(at, "null", 4) == 0)) {
+      size = 4;
+    } else if (left >= 5 && std::memcmp(at, "false", 5) == 0) {
+      size = 5;
+    }
+    if (size == 0 || !ended(at + size)) return syntax();
+    ++at_;
+    return true;
+  }
+
+  [[nodiscard]] bool ended(const char* at) const noexcept {
+    return at == text_ + size_ || terminators[static_cast<unsigned char>(*at)];
+  }
+
+  [[nodiscard]] bool number() noexcept {
+    const char* const end = text_ + size_;
+    const char* at = text_ + *at_;
+    const bool negative = *at == '-';
+    at += negative ? 1 : 0;
+    // So many digits fit 64 bits, and without an exponent binary64, whatever they are.
+    const std::ptrdiff_t digits_safe = negative ? 18 : 19;
+    const char* const digits = at;
+    while (at < end && is_digit(*at)) ++at;
+    const std::ptrdiff_t count = at - digits;
+    bool simple = count > 0 && count <= digits_safe && (*digits != '0' || count == 1);
+    if (simple && at < end && *at == '.') {
+      const char* const fraction = ++at;
+      while (at < end && is_digit(*at)) ++at;
+      simple = at > fraction;
+    }
+    if (!simple || !ended(at)) return unusual_number();
+    ++at_;
+    return true;
+  }
+
+  // An exponent, many digits, or no number at all.
+  [[nodiscard]] bool unusual_number() noexcept {
+    std::size_t end = next_offset();
+    while (is_space(text_[end - 1])) --end;
+    const std::string_view number{text_ + *at_, end - *at_};
+    if (!number_well_formed(number)) return syntax();
+    if (!parse_number(number)) return fail(JsonError::number);
+    ++at_;
+    return true;
+  }
+
+  const char* text_;
+  std::size_t size_;
+  const std::uint32_t* at_;
+  const std::uint32_t* end_;
+  std::size_t depth_max_;
+  bool escapes_;  // Whether any string of the document can hold one.
+  std::size_t depth_ = 0;
+  std::optional<JsonError> error_;
+  std::bitset<grammar_depth_max> objects_;  // By depth: an object, else an array.
+};
+
+}  // namespace
+
+bool escapes_valid(std::string_view raw) noexcept {
+  constexpr std::string_view simple = "\"\\/bfnrt";
+  for (;;) {
+    const std::size_t at = raw.find('\\');
+    if (at == std::string_view::npos) return true;
+    raw.remove_prefix(at + 1);
+    if (raw.empty()) return false;
+    const char kind = raw.front();
+    raw.remove_prefix(1);
+    if (kind != 'u') {
+      if (simple.find(kind) == std::string_view::npos) return false;
+      continue;
+    }
+    const auto unit = code_unit(raw);
+    if (!unit) return false;
+    raw.remove_prefix(4);
+    if (*unit < 0xD800 || *unit > 0xDFFF) continue;
+    if (*unit > 0xDBFF || !raw.starts_with("\\u")) return false;
+    const auto low = code_unit(raw.substr(2));
+    if (!low || *low < 0xDC00 || *low > 0xDFFF) return false;
+    raw.remove_prefix(6);
+  }
+}
+
+std::optional<JsonError> check_grammar(std::string_view text,
+                                       std::span<const std::uint32_t> indexes,
+                                       std::size_t depth_max) noexcept {
+  assert(!indexes.empty());
+  assert(depth_max <= grammar_depth_max);
+  return Checker(text, indexes, depth_max).run();
+}
+
+}  // namespace tocsin::json

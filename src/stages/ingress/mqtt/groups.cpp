@@ -1,0 +1,194 @@
+#include "stages/ingress/mqtt/groups.hpp"
+
+#include <algorithm>
+#include <cassert>
+
+#include "base/hash.hpp"
+#include "flow/sources.hpp"
+#include "stages/ingress/mqtt/connection.hpp"
+#include "stages/ingress/mqtt/server.hpp"
+
+namespace tocsin::ingress {
+namespace {
+
+// A member may leave while a message is on its way to it; then another one gets it.
+constexpr std::uint32_t attempts_max = 8;
+// Tells a group from a subscription in the trie: pointers are even.
+constexpr std::uint64_t group_mark = 1;
+
+std::uint64_t trie_value(const Group& group) noexcept {
+  return reinterpret_cast<std::uintptr_t>(&group) | group_mark;
+}
+
+}  // namespace
+
+std::string_view shared_filter_topic(std::string_view filter) noexcept {
+  filter.remove_prefix(share_prefix.size());
+  const std::size_t slash = filter.find('/');
+  return slash == filter.npos ? std::string_view{} : filter.substr(slash + 1);
+}
+
+bool shared_filter_valid(std::string_view filter) noexcept {
+  assert(filter.starts_with(share_prefix));
+  const std::string_view name = filter.substr(share_prefix.size());
+  const std::size_t slash = name.find('/');
+  if (slash == 0 || slash == name.npos) return false;
+  if (name.substr(0, slash).find_first_of("+#") != name.npos) return false;
+  return flow::topic_filter_valid(shared_filter_topic(filter));
+}
+
+std::string_view Group::filter() const noexcept { return shared_filter_topic(name); }
+
+MqttServer& Groups::home_of(std::string_view group) const noexcept {
+  return *shared_.servers[hash64(group) % shared_.servers.size()];
+}
+
+void Groups::tell(MqttServer& server, std::unique_ptr<News> news) noexcept {
+  if (&server == &server_) return handle(*news);
+  server.post_group_news(news.release());
+}
+
+void Groups::join(const Subscription& subscription) {
+  const Session& session = *subscription.session;
+  auto news = std::make_unique<News>();
+  news->group = subscription.filter;
+  news->member = {.uid = session.uid,
+                  .claim = session.claim,
+                  .server = &server_,
+                  .options = subscription.options,
+                  .online = session.connection != nullptr};
+  MqttServer& home = home_of(news->group);
+  // Before SUBACK leaves: from now on the home gets what is published.
+  home.router().want();
+  tell(home, std::move(news));
+}
+
+void Groups::leave(const Subscription& subscription) {
+  auto news = std::make_unique<News>();
+  news->kind = News::Kind::leave;
+  news->group = subscription.filter;
+  news->member.uid = subscription.session->uid;
+  news->member.claim = subscription.session->claim;
+  MqttServer& home = home_of(news->group);
+  tell(home, std::move(news));
+}
+
+void Groups::on_message(void* object) noexcept {
+  const std::unique_ptr<News> news(static_cast<News*>(object));
+  handle(*news);
+}
+
+void Groups::handle(News& news) noexcept {
+  switch (news.kind) {
+    case News::Kind::join:
+      return joined(news);
+    case News::Kind::leave:
+      return left(news);
+    case News::Kind::deliver:
+      return deliver(news);
+    case News::Kind::returned: {
+      const auto found = groups_.find(news.group);
+      if (found != groups_.end()) {
+        RoutedMessage message = news.message->view();
+        message.range = news.range;
+        choose(*found->second, message, news.message, news.attempts);
+      }
+      if (news.range != nullptr) news.range->settle();
+      return;
+    }
+  }
+}
+
+void Groups::joined(const News& news) {
+  auto& group = groups_[news.group];
+  if (!group) {
+    group = std::make_unique<Group>();
+    group->name = news.group;
+    static_cast<void>(server_.router().trie().insert(group->filter(), trie_value(*group)));
+  }
+  auto& members = group->members;
+  const auto same = std::find_if(members.begin(), members.end(),
+                                 [&](const GroupMember& m) { return m.uid == news.member.uid; });
+  if (same == members.end()) {
+    members.push_back(news.member);
+    return;
+  }
+  // It was counted when it joined first.
+  server_.router().unwant();
+  if (news.member.claim >= same->claim) *same = news.member;
+}
+
+void Groups::left(const News& news) noexcept {
+  const auto found = groups_.find(news.group);
+  if (found == groups_.end()) return;
+  Group& group = *found->second;
+  const auto gone = std::erase_if(group.members, [&](const GroupMember& m) {
+    return m.uid == news.member.uid && m.claim <= news.member.claim;
+  });
+  server_.router().unwant(static_cast<std::uint32_t>(gone));
+  if (!group.members.empty()) return;
+  server_.router().trie().erase(group.filter(), trie_value(group));
+  groups_.erase(found);
+}
+
+void Groups::route(Group& group, const RoutedMessage& message, MessageRef& kept) noexcept {
+  choose(group, message, kept, 0);
+}
+
+// Round-robin over those who are there; else the next one that has a session to wait in.
+void Groups::choose(Group& group, const RoutedMessage& message, MessageRef& kept,
+                    std::uint32_t attempts) noexcept {
+  const std::size_t count = group.members.size();
+  if (count == 0 || attempts >= attempts_max) return server_.stats().drop(MqttDrop::no_member);
+  std::size_t chosen = group.next % count;
+  for (std::size_t i = 0; i < count; ++i) {
+    const std::size_t at = (group.next + i) % count;
+    if (!group.members[at].online) continue;
+    chosen = at;
+    break;
+  }
+  group.next = chosen + 1;
+  const GroupMember& member = group.members[chosen];
+  Delivery delivery;
+  delivery.qos = std::min(message.qos, member.options.qos);
+  delivery.retain = message.retain && member.options.retain_as_published;
+  if (member.options.identifier != 0) delivery.identifiers.push_back(member.options.identifier);
+  if (member.server == &server_) {
+    if (Session* const session = server_.sessions().find(member.uid)) {
+      server_.router().deliver(*session, message, kept, delivery);
+    }
+    return;
+  }
+  if (!kept) kept = KeptMessage::make(message, shared_.kept);
+  if (!kept) return server_.stats().drop(MqttDrop::memory);
+  auto news = std::make_unique<News>();
+  news->kind = News::Kind::deliver;
+  news->group = group.name;
+  news->member = member;
+  news->message = kept;
+  news->attempts = attempts + 1;
+  news->range = message.range;
+  if (news->range != nullptr) news->range->retain();
+  tell(*member.server, std::move(news));
+}
+
+void Groups::deliver(News& news) noexcept {
+  Session* const session = server_.sessions().find(news.member.uid);
+  if (session == nullptr) {
+    auto returned = std::make_unique<News>(std::move(news));
+    returned->kind = News::Kind::returned;
+    MqttServer& home = home_of(returned->group);
+    return tell(home, std::move(returned));
+  }
+  RoutedMessage message = news.message->view();
+  message.range = news.range;
+  const SubscriptionOptions& options = news.member.options;
+  Delivery delivery;
+  delivery.qos = std::min(message.qos, options.qos);
+  delivery.retain = message.retain && options.retain_as_published;
+  if (options.identifier != 0) delivery.identifiers.push_back(options.identifier);
+  server_.router().deliver(*session, message, news.message, delivery);
+  if (news.range != nullptr) news.range->settle();
+}
+
+}  // namespace tocsin::ingress

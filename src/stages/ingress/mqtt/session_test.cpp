@@ -1,0 +1,295 @@
+#include <gtest/gtest.h>
+
+#include <string>
+
+#include "stages/ingress/mqtt/server_fixture_test.hpp"
+
+namespace tocsin::ingress {
+namespace {
+
+using mqtt::PacketType;
+
+// Goal: QoS 2 from a client: one event, whatever it repeats; PUBREC only after the commit.
+TEST_F(MqttServerTest, IncomingQos2) {
+  start();
+  for (const Version version : {Version::v3_1_1, Version::v5}) {
+    const std::uint32_t client = join(version);
+    const std::string publish =
+        packet_of(version, {.topic = "t", .payload = "x", .packet_id = 7, .qos = 2});
+    io_.arrive(client, publish);
+    io_.arrive(client, publish);
+    turn();
+    EXPECT_EQ(take(client), "");
+    intake_.ack_all();
+    turn();
+    EXPECT_EQ(take(client), ack_packet(PacketType::pubrec, 7));
+    io_.arrive(client, publish);
+    turn();
+    EXPECT_EQ(take(client), ack_packet(PacketType::pubrec, 7));
+    ASSERT_EQ(intake_.events.size(), 1U);
+    EXPECT_EQ(intake_.events[0].qos, 2);
+    io_.arrive(client, ack_packet(PacketType::pubrel, 7));
+    turn();
+    EXPECT_EQ(take(client), ack_packet(PacketType::pubcomp, 7));
+    io_.arrive(client, ack_packet(PacketType::pubrel, 7));
+    turn();
+    EXPECT_EQ(take(client), version == Version::v5 ? "\x70\x03\x00\x07\x92"s
+                                                   : ack_packet(PacketType::pubcomp, 7));
+    io_.arrive(client, publish);
+    EXPECT_EQ(intake_.events.size(), 2U) << "the identifier is free again";
+    intake_.ack_all();
+    intake_.events.clear();
+    intake_.acked = 0;
+    io_.arrive(client, "\xe0\x00"s);
+    turn();
+  }
+}
+
+// Goal: what was published with QoS 2 is stored once, even when the connection breaks before the
+// commit and the client sends it again on the next one.
+TEST_F(MqttServerTest, IncomingQos2AcrossConnections) {
+  start();
+  auto [client, present] = join_session(Version::v5, "dev");
+  const std::string publish =
+      packet_of(Version::v5, {.topic = "t", .payload = "x", .packet_id = 7, .qos = 2});
+  io_.arrive(client, publish);
+  peer(client).handler->on_end(ECONNRESET);
+  turn();
+  std::tie(client, present) = join_session(Version::v5, "dev");
+  EXPECT_TRUE(present);
+  io_.arrive(client, publish);
+  turn();
+  EXPECT_EQ(take(client), "");
+  intake_.ack_all();
+  turn();
+  EXPECT_EQ(intake_.events.size(), 1U);
+  EXPECT_EQ(take(client), ack_packet(PacketType::pubrec, 7));
+}
+
+// Goal: identifiers that are never released are bounded (FAULTS X18): 65,535 QoS 2 publishes
+// without a PUBREL.
+TEST_F(MqttServerTest, Qos2IdentifiersAreBounded) {
+  options_.receive_maximum = 100;
+  start();
+  for (const Version version : {Version::v3_1_1, Version::v5}) {
+    const std::uint32_t client = join(version);
+    for (std::uint32_t id = 1; id <= UINT16_MAX && !peer(client).closed; ++id) {
+      io_.arrive(client, packet_of(version, {.topic = "t",
+                                             .payload = "x",
+                                             .packet_id = static_cast<std::uint16_t>(id),
+                                             .qos = 2}));
+      intake_.ack_all();
+      turn(1);
+    }
+    turn();
+    EXPECT_TRUE(peer(client).closed);
+    EXPECT_EQ(intake_.events.size(), 100U);
+    intake_.events.clear();
+    intake_.acked = 0;
+  }
+  EXPECT_EQ(closed(MqttClose::receive_maximum), 2U);
+}
+
+// Goal: a session keeps subscriptions and messages while its client is away, and only as long as it
+// was asked to; a clean start ends it.
+TEST_F(MqttServerTest, SessionOutlivesConnection) {
+  start();
+  for (const Version version : {Version::v3_1_1, Version::v5}) {
+    auto [client, present] = join_session(version, "dev");
+    EXPECT_FALSE(present);
+    subscribe(client, version, {.filter = "t", .qos = 1});
+    io_.arrive(client, "\xe0\x00"s);
+    turn();
+    route({.topic = "t", .payload = "1", .qos = 1});
+    route({.topic = "t", .payload = "dropped", .qos = 0});
+    std::tie(client, present) = join_session(version, "dev");
+    EXPECT_TRUE(present);
+    EXPECT_EQ(take(client), publish_packet(version, "t", "1", 1));
+    // Unacknowledged, so it comes again, marked.
+    peer(client).handler->on_end(ECONNRESET);
+    turn();
+    std::tie(client, present) = join_session(version, "dev");
+    EXPECT_EQ(
+        take(client),
+        packet_of(version, {.topic = "t", .payload = "1", .packet_id = 1, .qos = 1, .dup = true}));
+    io_.arrive(client, ack_packet(PacketType::puback, 1));
+    turn();
+    std::tie(client, present) = join_session(version, "dev");
+    EXPECT_EQ(take(client), "");
+    std::tie(client, present) = join_session(version, "dev", 100, true);
+    EXPECT_FALSE(present);
+    EXPECT_FALSE(server_->has_subscribers());
+    io_.arrive(client, "\xe0\x00"s);
+    turn();
+  }
+  auto [client, present] = join_session(Version::v5, "brief", 5);
+  io_.arrive(client, "\xe0\x00"s);
+  turn();
+  pass(std::chrono::seconds(4));
+  std::tie(client, present) = join_session(Version::v5, "brief", 5);
+  EXPECT_TRUE(present);
+  // DISCONNECT may shorten it.
+  io_.arrive(client, "\xe0\x07\x00\x05\x11\x00\x00\x00\x01"s);
+  turn();
+  pass(std::chrono::seconds(2));
+  std::tie(client, present) = join_session(Version::v5, "brief", 5);
+  EXPECT_FALSE(present);
+}
+
+// Goal: QoS 2 to a client: no half of the handshake is lost or repeated wrongly over a reconnect.
+TEST_F(MqttServerTest, OutgoingQos2AcrossConnections) {
+  start();
+  auto [client, present] = join_session(Version::v5, "dev");
+  subscribe(client, Version::v5, {.filter = "#", .qos = 2});
+  route({.topic = "a", .payload = "1", .qos = 2});
+  route({.topic = "b", .payload = "2", .qos = 2});
+  take(client);
+  io_.arrive(client, ack_packet(PacketType::pubrec, 1));
+  turn();
+  EXPECT_EQ(take(client), ack_packet(PacketType::pubrel, 1));
+  peer(client).handler->on_end(ECONNRESET);
+  turn();
+  std::tie(client, present) = join_session(Version::v5, "dev");
+  EXPECT_EQ(take(client),
+            ack_packet(PacketType::pubrel, 1) +
+                packet_of(Version::v5,
+                          {.topic = "b", .payload = "2", .packet_id = 2, .qos = 2, .dup = true}));
+  io_.arrive(client, ack_packet(PacketType::pubcomp, 1));
+  io_.arrive(client, "\x50\x03\x00\x02\x97"s);
+  turn();
+  EXPECT_EQ(take(client), "") << "a PUBREC with an error ends it";
+  io_.arrive(client, ack_packet(PacketType::pubrec, 9));
+  turn();
+  EXPECT_EQ(take(client), "\x62\x03\x00\x09\x92"s);
+  route({.topic = "c", .payload = "3", .qos = 2});
+  EXPECT_EQ(take(client).size(), 9U);
+}
+
+// Goal: a reconnect storm with one identifier across two reactors leaves one connection, one
+// session, and nothing else.
+TEST_F(MqttServerTest, ReconnectStorm) {
+  start();
+  FakeIo other_io;
+  flow::Loop other_loop{other_io, "other"};
+  FakeIntake other_intake;
+  auto other = std::make_unique<MqttServer>(other_loop, other_intake, options_, make_null_log(),
+                                            shared_, nullptr);
+  ASSERT_TRUE(other->listen({}, false).has_value());
+  const auto turn_other = [&] {
+    for (int i = 0; i < 3; ++i) other_loop.turn(MonoTime::min());
+  };
+  auto [first, present] = join_session(Version::v3_1_1, "dev");
+  subscribe(first, Version::v3_1_1, {.filter = "t", .qos = 1});
+  const std::string connect = connect_packet(Version::v3_1_1, "dev", 0, false);
+  // Turns at odd intervals, so that claims overtake each other in every way.
+  for (std::uint32_t i = 0; i < 60; ++i) {
+    if (i % 3 == 0) {
+      io_.arrive(*io_.accept(), connect);
+    } else {
+      other_io.arrive(*other_io.accept(), connect);
+    }
+    if (i % 2 == 0) turn(1);
+    if (i % 5 == 0) other_loop.turn(MonoTime::min());
+  }
+  for (int i = 0; i < 20; ++i) {
+    turn(1);
+    turn_other();
+  }
+  EXPECT_EQ(server_->connections() + other->connections(), 1U);
+  EXPECT_EQ(server_->sessions().size() + other->sessions().size(), 1U);
+  EXPECT_EQ(shared_.directory.size(), 1U);
+  // The last one is at the other server; it has the session with its subscription.
+  EXPECT_EQ(other_io.streams.back()->sent.substr(0, 4), "\x20\x02\x01\x00"s);
+  other->router().route({.topic = "t", .payload = "x", .qos = 1});
+  turn_other();
+  EXPECT_TRUE(
+      other_io.streams.back()->sent.ends_with(publish_packet(Version::v3_1_1, "t", "x", 1)));
+  EXPECT_FALSE(server_->has_subscribers());
+  other->close_now();
+  turn_other();
+  EXPECT_EQ(other->budget().used(), 0U);
+  other.reset();
+}
+
+// Goal: the will comes after its delay, or with the end of the session, and never when the client
+// is back in time (section 3.1.2.5).
+TEST_F(MqttServerTest, DelayedWills) {
+  start();
+  mqtt::PropertyBuilder<16> delay;
+  delay.add_u32(PropertyId::will_delay_interval, 10);
+  delay.add_u32(PropertyId::message_expiry_interval, 60);
+  const mqtt::Will will{
+      .topic = "gone", .payload = "{}", .qos = 1, .retain = true, .properties = delay.view()};
+  const auto lose = [&](std::uint32_t expiry_s) {
+    mqtt::PropertyBuilder<8> wishes;
+    wishes.add_u32(PropertyId::session_expiry_interval, expiry_s);
+    const std::uint32_t client = *io_.accept();
+    io_.arrive(client, connect_packet(Version::v5, "dev", 0, false, will, wishes.view()));
+    turn();
+    peer(client).handler->on_end(ECONNRESET);
+    turn();
+  };
+  lose(100);
+  pass(std::chrono::seconds(9));
+  lose(100);
+  pass(std::chrono::seconds(9));
+  EXPECT_TRUE(intake_.events.empty()) << "it was back in time";
+  pass(std::chrono::seconds(2));
+  ASSERT_EQ(intake_.events.size(), 1U);
+  EXPECT_EQ(intake_.events[0].topic, "gone");
+  EXPECT_EQ(intake_.events[0].qos, 1);
+  EXPECT_TRUE(intake_.events[0].retain);
+  EXPECT_EQ(intake_.events[0].properties, "\x02\x00\x00\x00\x3c"s) << "without its delay";
+  lose(3);
+  pass(std::chrono::seconds(4));
+  EXPECT_EQ(intake_.events.size(), 2U) << "the session ended first";
+  lose(0);
+  EXPECT_EQ(intake_.events.size(), 3U);
+  lose(100);
+  join_session(Version::v5, "dev", 100, true);
+  EXPECT_EQ(intake_.events.size(), 4U) << "a clean start ends the session";
+}
+
+// Goal: DISCONNECT 0x04 asks for the will; a session that never was to be kept stays so.
+TEST_F(MqttServerTest, DisconnectReasons) {
+  start();
+  const std::uint32_t client = *io_.accept();
+  io_.arrive(client, connect_packet(Version::v5, "a", 0, true, mqtt::Will{.topic = "w"}));
+  io_.arrive(client, "\xe0\x01\x04"s);
+  turn();
+  EXPECT_EQ(intake_.events.size(), 1U);
+  const std::uint32_t other = join(Version::v5, "b");
+  io_.arrive(other, "\xe0\x07\x00\x05\x11\x00\x00\x00\x01"s);
+  turn();
+  EXPECT_EQ(take(other).substr(0, 3).substr(2), "\x82"s);
+}
+
+// Goal: topic aliases of a client (section 3.3.2.3.4).
+TEST_F(MqttServerTest, IncomingAliases) {
+  start();
+  const auto with_alias = [](std::uint16_t alias, std::string_view topic) {
+    mqtt::PropertyBuilder<8> properties;
+    properties.add_u16(PropertyId::topic_alias, alias);
+    return publish_packet(Version::v5, topic, "x", 0, properties.view());
+  };
+  const std::uint32_t client = join(Version::v5);
+  io_.arrive(client, with_alias(16, "long/topic") + with_alias(16, "") + with_alias(16, "new") +
+                         with_alias(16, ""));
+  ASSERT_EQ(intake_.events.size(), 4U);
+  EXPECT_EQ(intake_.events[1].topic, "long/topic");
+  EXPECT_EQ(intake_.events[3].topic, "new");
+  EXPECT_EQ(intake_.events[3].properties, "");
+  io_.arrive(client, with_alias(3, ""));
+  turn();
+  EXPECT_EQ(take(client).substr(2, 1), "\x82");
+  for (const std::uint16_t alias : {std::uint16_t{0}, std::uint16_t{17}}) {
+    const std::uint32_t bad = join(Version::v5);
+    io_.arrive(bad, with_alias(alias, "t"));
+    turn();
+    EXPECT_EQ(take(bad).substr(2, 1), "\x94");
+  }
+  EXPECT_EQ(intake_.events.size(), 4U);
+}
+
+}  // namespace
+}  // namespace tocsin::ingress
