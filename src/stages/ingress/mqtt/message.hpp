@@ -35,10 +35,10 @@ class SharedBytes {
 
 /// Views are valid during the call that gets it.
 struct RoutedMessage {
-  std::string_view topic;
-  std::string_view payload;
-  std::string_view properties;  ///< A block of mqtt::forwardable_block().
-  std::string_view publisher;
+  std::string_view topic{};
+  std::string_view payload{};
+  std::string_view properties{};  ///< A block of mqtt::forwardable_block().
+  std::string_view publisher{};
   std::uint8_t qos = 0;
   bool retain = false;
   bool old = false;  ///< From before this process: only for sessions that outlived it.
