@@ -241,6 +241,7 @@ Result<void, std::string> Engine::Parts::make_reactor(std::uint32_t index) {
   reactor.mqtt = std::make_unique<ingress::MqttServer>(*reactor.loop, *reactor.decode, mqtt,
                                                        environment.log, *broker, hub.get());
   reactor.mqtt->set_session_store(session_store);
+  reactor.mqtt->set_quotas(quotas.get());
   return {};
 }
 
