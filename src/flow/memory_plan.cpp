@@ -22,6 +22,7 @@ constexpr std::size_t notification_size = sizeof(Notification) + 2048 + 1024;
 // Measured: an idle MQTT connection with its session takes 1,060 bytes, an idle HTTP one 240. What
 // busy ones hold is charged to their budgets.
 constexpr std::size_t connection_size = 1280;
+constexpr std::uint32_t streams_beside = 256;  // Webhooks, subscriptions to brokers.
 constexpr std::size_t batch_count_min = 8;
 // Checking JSON takes about 5 bytes for each byte of the longest text that was seen.
 constexpr std::size_t scanner_factor = 5;
@@ -77,17 +78,20 @@ std::optional<MemoryPlan> plan_memory(std::size_t memory_max, const ThreadPlan& 
   if (memory_max <= fixed - scanners + plan.parser_bytes) return std::nullopt;
   const std::size_t shared = memory_max - (fixed - scanners) - plan.parser_bytes;
   plan.tls_bytes = demands.tls ? percent(shared, tls_server_percent) / threads.reactors : 0;
-  const std::size_t pooled = shared - threads.reactors * plan.tls_bytes;
+  const std::size_t rest = shared - threads.reactors * plan.tls_bytes;
 
   // A pool the size of L2 beats a large one: what was received is decoded while it is still warm.
   plan.io.receive_buffer_size = 16 * 1024;
-  plan.io.receive_buffers = pooled / threads.reactors >= 64 * mib ? 64 : 32;
+  plan.io.receive_buffers = rest / threads.reactors >= 64 * mib ? 64 : 32;
   plan.receive_bytes =
       std::size_t{threads.reactors} * plan.io.receive_buffers * plan.io.receive_buffer_size;
+  const std::size_t other_streams = threads.reactors * streams_beside * connection_size;
+  if (rest <= plan.receive_bytes + other_streams) return std::nullopt;
+  const std::size_t pooled = rest - plan.receive_bytes - other_streams;
 
   plan.connections_max = static_cast<std::uint32_t>(std::clamp<std::size_t>(
       percent(pooled, 13) / connection_size / threads.reactors, 128, 131'072));
-  plan.io.streams_max = plan.connections_max + 256;
+  plan.io.streams_max = plan.connections_max + streams_beside;
   plan.connection_bytes = std::size_t{threads.reactors} * plan.io.streams_max * connection_size;
 
   plan.batch_size = 256 * 1024;

@@ -301,15 +301,6 @@ RecordHeader DecodeStage::header_of_draft(std::size_t payload_size) noexcept {
   return header;
 }
 
-Level DecodeStage::default_level() const noexcept {
-  if (draft_.registered != nullptr) return draft_.registered->level;
-  // Nobody waits for a QoS 0 message: it need not wait for the disk, unless it would overtake what
-  // does. Retained ones must not overtake each other, whatever their QoS.
-  const bool at_once = draft_.message != nullptr && draft_.message->qos == 0 &&
-                       !draft_.message->retain && batches_.idle(Level::stored);
-  return at_once ? Level::accepted : Level::stored;
-}
-
 DecodeStage::Outcome DecodeStage::append(const RawEvent& event, const AckToken& ack) noexcept {
   const auto attrs_size = draft_.write_attributes(attrs_);
   if (!attrs_size) {
@@ -318,7 +309,8 @@ DecodeStage::Outcome DecodeStage::append(const RawEvent& event, const AckToken& 
   const bool base64 = draft_.data_kind == EventDraft::Data::base64;
   const std::size_t room = base64 ? base64_decoded_max(draft_.data) : draft_.data.size();
   if (room > payload_max_) return refuse(Refusal::too_large, "the payload is too large");
-  const Level level = event.level.value_or(default_level());
+  const Level level =
+      event.level.value_or(draft_.registered == nullptr ? Level::stored : draft_.registered->level);
   flow::Batch* const batch = batches_.room_for(level, room, *attrs_size);
   if (batch == nullptr) return refuse(Refusal::capacity, "no memory is free: try again later");
   const auto payload_size = write_payload(*batch);

@@ -66,7 +66,6 @@ class DecodeStage final : public flow::Intake, public MetricSource {
   [[nodiscard]] Check read_document(const flow::RawEvent& event, const json::Value* root) noexcept;
   [[nodiscard]] Check read_binary(const flow::RawEvent& event) noexcept;
   [[nodiscard]] Check find_source() noexcept;
-  [[nodiscard]] Level default_level() const noexcept;
   [[nodiscard]] Check read_opaque(const flow::RawEvent& event) noexcept;
   [[nodiscard]] Check admit(const flow::RawEvent& event, const flow::SourceConfig& source) noexcept;
   [[nodiscard]] Check apply_transport(const flow::RawEvent& event) noexcept;
