@@ -10,7 +10,7 @@ EVENTS = 1000
 
 CONFIG = """
 [server]
-memory_max = "64MiB"
+memory_max = "80MiB"
 threads = {threads}
 {loopback}
 {listeners}

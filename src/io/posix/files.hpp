@@ -27,7 +27,7 @@ namespace tocsin::io::posix {
 /// Makes the data and the size durable (fdatasync). Never retried: after a failed sync the kernel
 /// may have dropped the dirty pages, and a second call would report success.
 [[nodiscard]] Result<void, Errno> sync_file(int fd);
-/// Turns O_DIRECT on, where the file system knows it.
+/// Turns O_DIRECT on, on file systems that are known to be good at it.
 void set_direct(int fd) noexcept;
 /// Turns O_DIRECT off; false when it was off. For a write that failed with EINVAL: some file
 /// systems take the flag and refuse the write, and a short write leaves an odd rest.
