@@ -9,6 +9,7 @@ namespace tocsin::journal {
 namespace {
 
 constexpr Duration failure_log_pause = std::chrono::seconds(5);
+constexpr Duration commit_linger = std::chrono::milliseconds(1);
 
 }  // namespace
 
@@ -22,7 +23,8 @@ JournalStage::JournalStage(flow::Loop& loop, flow::BatchPool& pool,
       wiring_(std::move(wiring)),
       log_(std::move(log)),
       preparer_(loop, directory_, options),
-      replay_(loop, pool, registry, wiring_, directory_, log_) {
+      replay_(loop, pool, registry, wiring_, directory_, log_),
+      linger_batches_max_(std::min<std::size_t>(16, pool.count() / 4)) {
   assert(!wiring_.workers.empty());
   assert(options_.commit_inflight_max > 0);
   queue_.reserve(pool.count());
@@ -133,9 +135,9 @@ void JournalStage::place(Entry& entry) noexcept {
 
 MonoTime JournalStage::on_tick(MonoTime now) noexcept {
   note_preparer_failures();
-  pump(now);
+  const MonoTime next_commit = pump(now);
   close_unused_segments();
-  return replay_.step(catalogue_, now);
+  return std::min(next_commit, replay_.step(catalogue_, now));
 }
 
 // While no file can be opened, a failed commit costs nothing: events are refused without being
@@ -144,18 +146,29 @@ bool JournalStage::can_write() const noexcept {
   return !preparer_.failed() || (current_ != nullptr && current_->opened);
 }
 
-void JournalStage::pump(MonoTime now) noexcept {
+// Nobody waits for the disk: a moment's worth of small batches makes one commit, unless they begin
+// to take up the pool.
+bool JournalStage::may_linger(MonoTime now) const noexcept {
+  return queue_.size() < linger_batches_max_ && now - last_commit_ < commit_linger &&
+         std::ranges::all_of(queue_, [](const Entry& entry) { return entry.acknowledged; });
+}
+
+// Returns when it wants to be called again at the latest.
+MonoTime JournalStage::pump(MonoTime now) noexcept {
   if (!can_write()) fail_queue(false);
   place_queued();
   while (!queue_.empty() && !idle_commits_.empty()) {
+    if (may_linger(now)) return last_commit_ + commit_linger;
     Segment& segment = *queue_.front().segment;
     if (!segment.opened && !open_segment(segment)) {
       note_preparer_failures();
       if (preparer_.failed()) fail_queue(false);
-      return;
+      break;
     }
     start_commit(segment, now);
+    last_commit_ = now;
   }
+  return MonoTime::max();
 }
 
 bool JournalStage::open_segment(Segment& segment) noexcept {

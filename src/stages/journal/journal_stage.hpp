@@ -99,7 +99,8 @@ class JournalStage final : public flow::Receiver, public MetricSource, flow::Tic
   void append(flow::Batch& batch) noexcept;
   void place_queued() noexcept;
   void place(Entry& entry) noexcept;
-  void pump(MonoTime now) noexcept;
+  [[nodiscard]] bool may_linger(MonoTime now) const noexcept;
+  MonoTime pump(MonoTime now) noexcept;
   [[nodiscard]] bool can_write() const noexcept;
   [[nodiscard]] bool open_segment(Segment& segment) noexcept;
   void start_commit(Segment& segment, MonoTime now) noexcept;
@@ -130,6 +131,8 @@ class JournalStage final : public flow::Receiver, public MetricSource, flow::Tic
   Metrics metrics_;
 
   std::uint64_t next_sequence_ = 1;
+  const std::size_t linger_batches_max_;
+  MonoTime last_commit_{};
   std::vector<Entry> queue_;  // Reserved for every batch of the pool.
   std::vector<std::unique_ptr<Commit>> commits_;
   std::vector<Commit*> idle_commits_;
