@@ -7,7 +7,7 @@ import subprocess
 
 def table(build):
     done = subprocess.run(
-        [os.path.join(build, "bench", "tocsin_bench_micro"), "--benchmark_min_time=0.1",
+        [os.path.join(build, "tocsin_bench_micro"), "--benchmark_min_time=0.1",
          "--benchmark_format=json"], capture_output=True, text=True, timeout=600, check=False)
     lines = ["| benchmark | ns | M items/s | MB/s |", "|---|---|---|---|"]
     to_ns = {"ns": 1, "us": 1e3, "ms": 1e6, "s": 1e9}

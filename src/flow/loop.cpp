@@ -83,7 +83,7 @@ void Loop::drain_messages() noexcept {
     const std::size_t n = mailbox_.try_dequeue_bulk(messages.data(), messages.size());
     drained_ += n;
     for (std::size_t i = 0; i < n; ++i) messages[i].to->on_message(messages[i]);
-    if (n < messages.size()) return;
+    if (n == 0) return;
   }
 }
 
