@@ -9,7 +9,7 @@
 namespace tocsin::store {
 namespace {
 
-// A page cache of 512 KiB: what a batch touches is small, and the file system caches the rest.
+// A page cache of 1 MiB: what a batch touches is small, and the file system caches the rest.
 // The locking mode comes before the first read, or the log wants shared memory; auto_vacuum before
 // the first page is written, or never. cell_size_check finds damage where
 // it is, before it spreads. Checkpoints are the owner's business: it must see their errors.
@@ -17,7 +17,7 @@ constexpr const char* settings =
     "PRAGMA locking_mode=EXCLUSIVE;"
     "PRAGMA auto_vacuum=INCREMENTAL;"
     "PRAGMA synchronous=FULL;"
-    "PRAGMA cache_size=-512;"
+    "PRAGMA cache_size=-1024;"
     "PRAGMA temp_store=MEMORY;"
     "PRAGMA cell_size_check=ON;"
     "PRAGMA trusted_schema=OFF;"
