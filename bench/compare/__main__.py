@@ -7,6 +7,7 @@
 import argparse
 import os
 import shlex
+import signal
 import sys
 import tempfile
 
@@ -72,6 +73,8 @@ def measure_loads(binary, cores, scenarios, options, skip, directory):
 
 
 def main():
+    # Told to end, we end our servers, too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     options = parse()
     only = chosen(options.only, [scenario.key for scenario in SCENARIOS])
     skip = chosen(options.skip, PARTS)

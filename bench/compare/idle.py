@@ -11,6 +11,7 @@ import time
 
 import peers
 from mqtt_tls import TlsCrowd, make_certificate
+from processes import free_port
 
 CONNECTIONS = 10_000
 TLS_CONNECTIONS = 1_000  # A handshake costs the client as much as the server: scaled up in the report.
@@ -69,18 +70,17 @@ def run(binary, cores, keys, directory):
 
 
 def run_tls(binary, cores, directory):
-    """Bytes a TLS connection of Tocsin takes; None when this build has no TLS listener."""
+    """Bytes a TLS connection of Tocsin takes."""
     certificate, key = make_certificate(directory)
-    settings = TOCSIN_LIMITS + f'tls = true\ncertificate = "{certificate}"\nkey = "{key}"\n'
-    try:
-        server = peers.start_tocsin(binary, "accepted", cores[0], directory, "tocsin-idle-tls", settings,
-                                    TOCSIN_MEMORY)
-    except RuntimeError:
-        return None
+    port = free_port()
+    server = peers.start_tocsin(
+        binary, "accepted", cores[0], directory, "tocsin-idle-tls",
+        TOCSIN_LIMITS + f'listen_tls = "127.0.0.1:{port}"\n', TOCSIN_MEMORY,
+        f'\n[tls]\ncertificate = "{certificate}"\nkey = "{key}"\n')
     print(f"{TLS_CONNECTIONS} idle TLS connections: tocsin", file=sys.stderr)
     try:
         before = server.resident_bytes()
-        with TlsCrowd(server.mqtt, certificate, TLS_CONNECTIONS):
+        with TlsCrowd(f"127.0.0.1:{port}", certificate, TLS_CONNECTIONS):
             return (server.resident_bytes() - before) / TLS_CONNECTIONS
     finally:
         server.stop()

@@ -84,11 +84,12 @@ def write(directory, name, text):
     return path
 
 
-def start_tocsin(binary, level, core, directory, name=None, extra_mqtt="", extra_server=""):
+def start_tocsin(binary, level, core, directory, name=None, extra_mqtt="", extra_server="",
+                 tables=""):
     name = name or f"tocsin-{level}"
     data = os.path.join(directory, f"data-{name}")
     text = tocsin_config(binary, level, data, extra_mqtt=extra_mqtt, extra_server=extra_server)
-    config = write(directory, f"{name}.toml", text)
+    config = write(directory, f"{name}.toml", text + tables)
     server = Server(name, [binary, "run", "--config", config], core, directory)
 
     def addresses():

@@ -73,7 +73,7 @@ def idle_table(measured):
             continue
         lines.append(f"| {label(peer)} | {size * idle.CONNECTIONS / 1e6:,.1f} | {size / 1e3:,.2f} |")
     if measured.idle_tls is None:
-        lines.append("| Tocsin, TLS | this build has no TLS listener | |")
+        lines.append("| Tocsin, TLS | not measured | |")
     else:
         lines.append(f"| Tocsin, TLS | {measured.idle_tls * idle.CONNECTIONS / 1e6:,.0f}, from "
                      f"{idle.TLS_CONNECTIONS} connections | {measured.idle_tls / 1e3:,.1f} |")

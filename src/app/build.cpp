@@ -89,7 +89,7 @@ Result<void, std::string> Engine::Parts::build() {
 
 Result<void, std::string> Engine::Parts::plan() {
   const auto threads_wanted = static_cast<std::uint32_t>(config.server.number("threads"));
-  const auto memory_max = static_cast<std::size_t>(config.server.number("memory_max"));
+  const auto memory_max = flow::addressable(config.server.number("memory_max"));
   const auto demands = config::memory_demands(config);
   const auto planned =
       flow::plan_resources(memory_max, threads_wanted, environment.processors, demands);
@@ -105,7 +105,7 @@ Result<void, std::string> Engine::Parts::plan() {
   constexpr std::uint64_t files_reserved = 256;
   const std::uint64_t files = std::max(environment.files_max, 2 * files_reserved) - files_reserved;
   memory.connections_max = static_cast<std::uint32_t>(
-      std::min<std::uint64_t>(memory.connections_max, files / 2 / thread_plan.reactors));
+      std::min<std::uint64_t>(memory.connections_max, files / thread_plan.reactors));
   auto policy = egress_policy(config.server.list("egress_allow"));
   if (!policy) return Unexpected{policy.error()};
   egress = std::move(*policy);
@@ -210,7 +210,7 @@ Result<void, std::string> Engine::Parts::make_reactor(std::uint32_t index) {
     hub = std::make_unique<ingress::MqttHub>(share);
   }
   auto http = config::http_options_of(config);
-  http.connections_max = std::min(http.connections_max, memory.connections_max);
+  http.connections_max = std::min(http.connections_max, flow::http_share(memory.connections_max));
   http.body_size_max = std::min(http.body_size_max, memory.body_size_max);
   http.carry_bytes_max = std::min(http.carry_bytes_max, memory.carry_bytes);
   auto mqtt = config::mqtt_options_of(config);
@@ -218,9 +218,14 @@ Result<void, std::string> Engine::Parts::make_reactor(std::uint32_t index) {
     return Unexpected{"mqtt: " + problem};
   }
   mqtt = mqtt.share(thread_plan.reactors);
-  mqtt.connections_max = std::min(mqtt.connections_max, memory.connections_max);
+  mqtt.connections_max = std::min(mqtt.connections_max, flow::mqtt_share(memory.connections_max));
   mqtt.carry_bytes_max = std::min(mqtt.carry_bytes_max, memory.carry_bytes);
   mqtt.retained_bytes_max = std::min(mqtt.retained_bytes_max, memory.output_bytes / 4);
+  constexpr std::size_t subscription_size = 256;
+  mqtt.subscriptions_total_max = static_cast<std::uint32_t>(std::min<std::size_t>(
+      mqtt.subscriptions_total_max, memory.output_bytes / 4 / subscription_size));
+  // The plan has memory for twice as many connections, of this protocol and others.
+  mqtt.sessions_max = std::min<std::size_t>(mqtt.sessions_max, 2UL * mqtt.connections_max);
 
   reactor.decode = std::make_unique<decode::DecodeStage>(
       *reactor.loop, *batches, gate, sources,

@@ -1,6 +1,7 @@
 #include "app/engine.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -8,6 +9,20 @@
 #include "control/metrics/exposition.hpp"
 
 namespace tocsin::app {
+
+namespace {
+
+// The options of [auth] without those that a reload applies.
+std::pair<OptionValues, OptionValues> started_with(OptionValues before, OptionValues after) {
+  for (OptionValues* const values : {&before, &after}) {
+    values->set_number("allow_anonymous", 0);
+    values->set_list("anonymous_publish", {});
+    values->set_list("anonymous_subscribe", {});
+  }
+  return {std::move(before), std::move(after)};
+}
+
+}  // namespace
 
 Engine::Engine(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
 
@@ -84,6 +99,8 @@ Result<void, std::string> Engine::reload(const config::EngineConfig& config) {
   needs_restart("http", parts_->config.http, config.http);
   needs_restart("mqtt", parts_->config.mqtt, config.mqtt);
   needs_restart("quota", parts_->config.quota, config.quota);
+  const auto [auth_before, auth_after] = started_with(parts_->config.auth, config.auth);
+  needs_restart("auth", auth_before, auth_after);
   needs_restart("journal", parts_->config.journal, config.journal);
   needs_restart("subscription", parts_->config.subscriptions, config.subscriptions);
   parts_->config.users = config.users;

@@ -14,16 +14,16 @@ constexpr bool is_dash(std::size_t at) noexcept {
 }  // namespace
 
 UuidText uuid_text(std::uint64_t hi, std::uint64_t lo) noexcept {
-  UuidText text{};
-  std::size_t nibble = 0;
-  for (std::size_t at = 0; at < text.size(); ++at) {
-    if (is_dash(at)) {
-      text[at] = '-';
-      continue;
-    }
-    const std::uint64_t word = nibble < 16 ? hi : lo;
-    text[at] = digits[(word >> (60 - 4 * (nibble % 16))) & 0xFU];
-    ++nibble;
+  // Where the two digits of each byte stand. Unrolled, this is no loop over characters.
+  constexpr std::array<std::uint8_t, 16> places{0,  2,  4,  6,  9,  11, 14, 16,
+                                                19, 21, 24, 26, 28, 30, 32, 34};
+  UuidText text;
+  text[8] = text[13] = text[18] = text[23] = '-';
+  for (std::size_t i = 0; i < places.size(); ++i) {
+    const std::uint64_t word = i < 8 ? hi : lo;
+    const std::uint64_t byte = word >> (56 - 8 * (i % 8));
+    text[places[i]] = digits[byte >> 4U & 0xFU];
+    text[places[i] + 1U] = digits[byte & 0xFU];
   }
   return text;
 }

@@ -74,7 +74,7 @@ int doctor(const std::string& data) {
   print_kernel(probe);
   row("processors", std::to_string(std::thread::hardware_concurrency()));
   if (const auto defaults = config::parse(config::embedded_defaults(), "embedded defaults")) {
-    const auto memory_max = static_cast<std::size_t>(defaults->server.number("memory_max"));
+    const auto memory_max = flow::addressable(defaults->server.number("memory_max"));
     const auto plan = flow::plan_resources(memory_max, 0, std::thread::hardware_concurrency());
     row("threads by default", std::to_string(plan->threads.threads()));
   }

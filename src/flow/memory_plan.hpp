@@ -52,9 +52,21 @@ struct MemoryPlan {
   std::size_t store_queue_bytes = 0;   ///< Changes of MQTT sessions that wait for the disk.
   std::size_t hash_bytes = 0;          ///< Checking passwords.
   std::size_t tls_bytes = 0;           ///< TLS connections of both protocols, each reactor.
-  std::uint32_t connections_max = 0;   ///< Each protocol, each reactor.
+  std::uint32_t connections_max = 0;   ///< Of all protocols, each reactor.
   std::size_t total_bytes = 0;         ///< The ceiling that is printed at start.
 };
+
+/// Devices stay connected over MQTT, requests over HTTP come and go: their shares of all
+/// connections.
+[[nodiscard]] constexpr std::uint32_t mqtt_share(std::uint32_t connections) noexcept {
+  return connections - connections / 4;
+}
+[[nodiscard]] constexpr std::uint32_t http_share(std::uint32_t connections) noexcept {
+  return connections / 4;
+}
+
+/// A configured size as far as this processor can address it.
+[[nodiscard]] std::size_t addressable(std::int64_t bytes) noexcept;
 
 /// Nothing when `memory_max` is too small for `threads`.
 [[nodiscard]] std::optional<MemoryPlan> plan_memory(std::size_t memory_max,

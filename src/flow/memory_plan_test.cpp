@@ -26,6 +26,22 @@ TEST(MemoryPlan, ASmallGatewayFits) {
   EXPECT_FALSE(plan_memory(std::size_t{8} << 20U, plan_threads(1, 1)).has_value());
 }
 
+// Goal: what a configuration adds is taken out of the same maximum.
+TEST(MemoryPlan, DemandsHaveTheirPart) {
+  const MemoryDemands demands{.hash_bytes = std::size_t{16} << 20U, .tls = true};
+  for (const std::uint32_t threads : {1U, 3U, 8U}) {
+    const std::size_t memory_max = std::size_t{256} << 20U;
+    const auto without = plan_memory(memory_max, plan_threads(threads, 4));
+    const auto with = plan_memory(memory_max, plan_threads(threads, 4), demands);
+    ASSERT_TRUE(without && with);
+    EXPECT_LE(with->total_bytes, memory_max);
+    EXPECT_EQ(with->hash_bytes, demands.hash_bytes);
+    EXPECT_GT(with->tls_bytes, std::size_t{4} << 20U);
+    EXPECT_EQ(without->tls_bytes, 0U);
+    EXPECT_LT(with->batch_count, without->batch_count);
+  }
+}
+
 TEST(ThreadPlan, SmallMachinesRunOneThread) {
   EXPECT_EQ(plan_threads(0, 1).threads(), 1U);
   EXPECT_EQ(plan_threads(0, 2).threads(), 1U);

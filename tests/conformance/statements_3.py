@@ -19,7 +19,7 @@ FIRST = {}
 
 NO_RESENDING = ("Where we publish as a client the session is clean: what was not acknowledged is "
                 "published anew by the outbox, never sent again by MQTT.")
-NO_QOS2 = "Subscriptions and channels ask for and publish QoS 0 or 1."
+NO_PUBREL = "What we publish as a client has QoS 0 or 1."
 NO_WEBSOCKET = "There is no WebSocket listener and no WebSocket client."
 
 ROWS = (
@@ -175,8 +175,8 @@ ROWS = (
     ("MQTT-4.5.0-2", "client", "A client acknowledges what it receives, whatever it does with it."),
     ("MQTT-4.6.0-1", "client", "PUBLISH packets are sent again in their order.", NO_RESENDING),
     ("MQTT-4.6.0-2", "client", "PUBACK come in the order of their PUBLISH."),
-    ("MQTT-4.6.0-3", "client", "PUBREC come in the order of their PUBLISH.", NO_QOS2),
-    ("MQTT-4.6.0-4", "client", "PUBREL come in the order of their PUBREC.", NO_QOS2),
+    ("MQTT-4.6.0-3", "client", "PUBREC come in the order of their PUBLISH."),
+    ("MQTT-4.6.0-4", "client", "PUBREL come in the order of their PUBREC.", NO_PUBREL),
     ("MQTT-4.6.0-5", "server", "Every topic is ordered unless it was configured otherwise."),
     ("MQTT-4.6.0-6", "server", "Messages of one client, ordered topic and QoS reach each "
      "subscriber in their order."),

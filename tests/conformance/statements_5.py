@@ -21,10 +21,10 @@ FIRST = {"2.2.1": 2}
 
 NO_RESENDING = ("Where we publish as a client the session is clean: what was not acknowledged is "
                 "published anew by the outbox, never sent again by MQTT.")
-NO_QOS2 = "Subscriptions and channels ask for and publish QoS 0 or 1."
+NO_PUBREL = "What we publish as a client has QoS 0 or 1."
 NO_METHOD = "Our client side names no authentication method."
-NO_STATE = ("Our client side keeps no state beside the broker's: it subscribes on every "
-            "connection, and what it publishes belongs to the outbox.")
+NO_STATE = ("A subscription that goes on with the broker's session needs nothing of its own for "
+            "that; what is published belongs to the outbox.")
 NO_WEBSOCKET = "There is no WebSocket listener and no WebSocket client."
 NO_AUTH = "No authentication method is offered, so the server never sends AUTH."
 
@@ -112,8 +112,7 @@ ROWS = (
     ("MQTT-3.2.2-3", "server", "Otherwise it says whether there is a session."),
     ("MQTT-3.2.2-4", "client", "A client without state that is told of a session closes.",
      NO_STATE),
-    ("MQTT-3.2.2-5", "client", "A client with state that is told of none forgets its own.",
-     NO_STATE),
+    ("MQTT-3.2.2-5", "client", "A client with state that is told of none forgets its own."),
     ("MQTT-3.2.2-6", "server", "A refusal has session present 0."),
     ("MQTT-3.2.2-7", "server", "A refusal ends the connection."),
     ("MQTT-3.2.2-8", "server", "The codes of CONNACK are the listed ones."),
@@ -280,8 +279,8 @@ ROWS = (
     ("MQTT-4.6.0-1", "client", "A client sends PUBLISH packets again in their order.",
      NO_RESENDING),
     ("MQTT-4.6.0-2", "client", "Its PUBACK come in the order of their PUBLISH."),
-    ("MQTT-4.6.0-3", "client", "Its PUBREC come in the order of their PUBLISH.", NO_QOS2),
-    ("MQTT-4.6.0-4", "client", "Its PUBREL come in the order of their PUBREC.", NO_QOS2),
+    ("MQTT-4.6.0-3", "client", "Its PUBREC come in the order of their PUBLISH."),
+    ("MQTT-4.6.0-4", "client", "Its PUBREL come in the order of their PUBREC.", NO_PUBREL),
     ("MQTT-4.6.0-5", "server", "Messages of one client, ordered topic and QoS reach each consumer "
      "in their order."),
     ("MQTT-4.6.0-6", "server", "Every topic is ordered for subscriptions that are not shared."),

@@ -180,6 +180,17 @@ class Sending(Case):
                 self.assertEqual(list(range(count)),
                                  [int(watcher.message().payload) for _ in range(count)])
 
+    # Goal: RETAIN makes no difference to that.
+    @covers(v3="MQTT-4.6.0-6", v5="MQTT-4.6.0-5 MQTT-4.6.0-6")
+    def test_order_with_retain(self, version):
+        for qos in range(3):
+            topic, publisher, watcher = self.topic(), self.client(version), self.client(version)
+            watcher.subscribe(topic, qos)
+            publisher.send(*(wire.publish(topic, b"%d" % n, qos, n + 1 if qos else None,
+                                          retain=n % 2 == 0, version=version) for n in range(20)))
+            self.assertEqual(list(range(20)), [int(watcher.message().payload) for _ in range(20)])
+            publisher.publish(topic, b"", retain=True)
+
     # Goal: expiry counts until the first sending only: what was sent is repeated and completed.
     @covers(v5="MQTT-4.3.3-7")
     def test_no_expiry_once_sent(self, version):

@@ -1,6 +1,7 @@
 """Users, tokens, client certificates and rights: over MQTT and HTTP, with real clients."""
 
 import base64
+import http.client
 import json
 import re
 import signal
@@ -120,9 +121,8 @@ class Mqtt(AuthCase):
         forbidden = (("devices/bob/telemetry", "c1"), ("clients/c2/telemetry", "c1"),
                      ("clients/x", "#"), ("other", "c1"))
         for number, (topic, client) in enumerate(forbidden):
-            for version in ("mqttv311", "mqttv5"):
-                self.publish(engine, *ann, topic=topic, client=client, version=version,
-                             payload=json.dumps({"forbidden": number}))
+            self.publish(engine, *ann, topic=topic, client=client,
+                         payload=json.dumps({"forbidden": number}))
         self.accepted(self.publish(engine, *ann, payload='{"allowed":1}'))
         engine.wait_line(r'\{"allowed":1\}')
         self.assertEqual(engine.matching("forbidden"), [])
@@ -167,8 +167,14 @@ class Mqtt(AuthCase):
         held.pop().close()
         wait_until(lambda: self.publish(engine).returncode == 0, "a place that became free")
         held.pop().close()
-        self.assertGreaterEqual(wait_until(lambda: engine.metric(
-            "tocsin_connections_refused_total", limit="connections"), "metrics"), 1)
+
+        def refusals():
+            try:
+                return engine.metric("tocsin_connections_refused_total", limit="connections")
+            except (OSError, http.client.HTTPException):
+                return None  # HTTP counts, too, and the closed one may still be there.
+
+        self.assertGreaterEqual(wait_until(refusals, "metrics"), 1)
 
 
 class Http(AuthCase):
@@ -253,9 +259,7 @@ class Reload(AuthCase):
                                    topic="devices/carl/telemetry"))
         self.refused(self.publish(engine, *login("bob", PASSWORD)))
         watchers["ann"].wait_line(r'^\{"a":1\}')
-        # Who is gone is cut off; his client tries again, in vain.
-        wait_until(lambda: engine.metric("tocsin_auth_attempts_total", method="password",
-                                         result="bad_credentials") >= 3, "bob comes again")
+        watchers["bob"].wait_line(r"Received DISCONNECT \(135\)")  # Who is gone is cut off.
 
 
 class Configuration(AuthCase):

@@ -17,7 +17,7 @@ HTTP_BATCH = 40
 
 CONFIG = """
 [server]
-memory_max = "64MiB"
+memory_max = "80MiB"
 {loopback}
 {listeners}
 [[source]]

@@ -23,7 +23,7 @@ CROWD = 500
 CONFIG = f"""
 [server]
 threads = 1
-memory_max = "256MiB"
+memory_max = "{{memory}}"
 log_level = "warning"
 {LISTENERS}
 [journal]
@@ -192,7 +192,10 @@ class Crowd:
 class Soak(Case):
     def setUp(self):
         super().setUp()
-        self.tocsin = self.start(CONFIG)
+        # The steady load gets small pools, which are soon touched whole; a crowd and its successor
+        # need large ones.
+        memory = "64MiB" if "steady" in self.id() else "256MiB"
+        self.tocsin = self.start(CONFIG.replace("{memory}", memory))
 
     def load(self, *arguments, seconds):
         """A generator in the background; its JSON when it has ended."""

@@ -80,19 +80,24 @@ HttpSender::HttpSender(Session& session, std::uint32_t index, const std::vector<
 
 std::size_t HttpSender::on_bytes(std::string_view bytes) noexcept {
   const MonoTime now = io_.now();
-  std::size_t used = 0;
+  std::size_t used = take_usual(bytes, now);
   while (used < bytes.size() && !failed()) {
     if (in_flight_ == 0) {
       fail("the server answered what was not asked");
       break;
     }
-    const auto fed = parser_.feed(bytes.substr(used));
+    const std::string_view rest = bytes.substr(used);
+    const bool whole = !parsing_;
+    const auto fed = parser_.feed(rest);
     used += fed.consumed;
+    parsing_ = fed.status == http::ParseStatus::more;
     if (fed.status == http::ParseStatus::failed) {
       fail(fmt::format("not a proper answer: {}", http::to_string(parser_.error())));
     } else if (fed.status == http::ParseStatus::complete) {
+      if (whole) learn_usual(rest.substr(0, fed.consumed), parser_.response());
       on_response(parser_.response(), now);
       parser_.start(false);
+      used += take_usual(bytes.substr(used), now);
     } else {
       break;
     }
@@ -101,10 +106,35 @@ std::size_t HttpSender::on_bytes(std::string_view bytes) noexcept {
   return failed() ? bytes.size() : used;
 }
 
-void HttpSender::on_response(const http::Response& response, MonoTime now) noexcept {
+std::size_t HttpSender::take_usual(std::string_view bytes, MonoTime now) noexcept {
+  if (parsing_ || usual_head_.empty()) return 0;
+  const std::size_t size = usual_head_.size() + usual_body_size_;
+  std::size_t used = 0;
+  while (in_flight_ > 0 && bytes.size() - used >= size &&
+         bytes.compare(used, usual_head_.size(), usual_head_) == 0) {
+    used += size;
+    acknowledged(take_oldest(), now, session_.plan.batch, session_.plan.batch);
+  }
+  return used;
+}
+
+void HttpSender::learn_usual(std::string_view answer, const http::Response& response) {
+  if (response.status != 202 || !response.keep_alive) return;
+  const auto end = answer.find("\r\n\r\n");
+  if (end == answer.npos || end + 4 + response.body.size() != answer.size()) return;
+  usual_head_.assign(answer.substr(0, end + 4));
+  usual_body_size_ = response.body.size();
+}
+
+MonoTime HttpSender::take_oldest() noexcept {
   const MonoTime due = due_[oldest_];
   if (++oldest_ == due_.size()) oldest_ = 0;
   --in_flight_;
+  return due;
+}
+
+void HttpSender::on_response(const http::Response& response, MonoTime now) noexcept {
+  const MonoTime due = take_oldest();
   const std::uint64_t events = session_.plan.batch;
   std::uint64_t refused = response.status == 202 ? 0 : events;
   if (response.status == 207) refused = std::min(events, count_errors(response.body));

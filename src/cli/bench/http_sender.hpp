@@ -25,11 +25,19 @@ class HttpSender final : public Sender {
   std::size_t on_bytes(std::string_view bytes) noexcept override;
   [[nodiscard]] std::uint64_t write_some(std::uint64_t sends_max,
                                          MonoTime intended) noexcept override;
+  std::size_t take_usual(std::string_view bytes, MonoTime now) noexcept;
+  void learn_usual(std::string_view answer, const http::Response& response);
   void on_response(const http::Response& response, MonoTime now) noexcept;
+  [[nodiscard]] MonoTime take_oldest() noexcept;
 
   const std::vector<Template>& requests_;
   std::size_t next_request_;
   http::ResponseParser parser_;
+  bool parsing_ = false;  // In the middle of an answer.
+  // The head of the last good answer and the size of its body: most that follow are alike, and need
+  // not be parsed.
+  std::string usual_head_;
+  std::size_t usual_body_size_ = 0;
   std::vector<MonoTime> due_;  // Ring, one cell a request in flight; answers come in order.
   std::size_t oldest_ = 0;
   std::size_t in_flight_ = 0;

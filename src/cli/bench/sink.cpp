@@ -14,7 +14,7 @@
 #include "cli/bench/mqtt_sender.hpp"
 #include "cli/bench/run.hpp"
 #include "flow/loop.hpp"
-#include "io/uring/uring_io.hpp"
+#include "io/backends.hpp"
 
 namespace tocsin::cli::bench {
 namespace {
@@ -121,7 +121,9 @@ Result<void, std::string> run_sink(std::uint16_t port) {
   for (const int signal : {SIGTERM, SIGINT}) sigaddset(&signals, signal);
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   raise_file_limit();
-  auto io = io::make_uring_io(io_options);
+  const auto choice = io::choose_backend("auto");
+  if (!choice) return Unexpected{choice.error()};
+  auto io = io::make_io(choice->backend, io_options);
   if (!io) return Unexpected{io.error()};
   Sink sink(**io);
   io::Endpoint endpoint = *io::parse_endpoint("127.0.0.1:0");

@@ -129,7 +129,7 @@ TEST(TopicPattern, CoversExactlyWhenEverySelectedTopicMatches) {
   all_topics(5, "", topics);
   std::mt19937 random(7);
   std::size_t covered = 0;
-  for (int round = 0; round < 1500; ++round) {
+  for (int round = 0; round < 800; ++round) {
     const std::string text = random_filter(random, 3, true);
     const std::string filter = random_filter(random, 3, true);
     const TopicPattern compiled = pattern(text);

@@ -59,7 +59,7 @@ class Checker {
   void check_memory() {
     if (!sound("server.memory_max") || !sound("server.threads")) return;
     const auto threads = static_cast<std::uint32_t>(config_.server.number("threads"));
-    const auto memory_max = static_cast<std::size_t>(config_.server.number("memory_max"));
+    const auto memory_max = flow::addressable(config_.server.number("memory_max"));
     const flow::MemoryDemands demands = memory_demands(config_);
     if (flow::plan_resources(memory_max, threads, 1, demands)) return;
     report("server.memory_max", flow::memory_shortage(memory_max, threads, demands));

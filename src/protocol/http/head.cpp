@@ -27,6 +27,36 @@ std::optional<std::uint64_t> parse_length(std::string_view text) noexcept {
   return value;
 }
 
+// By size there is one candidate, or two that differ in their first letter.
+std::optional<Field> field_of(std::string_view name) noexcept {
+  const auto named = [&](std::string_view wanted, Field field) {
+    return equals_ignoring_case(name, wanted) ? std::optional(field) : std::nullopt;
+  };
+  switch (name.size()) {
+    case 4:
+      return named("host", Field::host);
+    case 6:
+      return ascii_lower(name[0]) == 'e' ? named("expect", Field::expect)
+                                         : named("origin", Field::origin);
+    case 10:
+      return named("tocsin-ack", Field::tocsin_ack);
+    case 11:
+      return named("traceparent", Field::traceparent);
+    case 12:
+      return named("content-type", Field::content_type);
+    case 13:
+      return named("authorization", Field::authorization);
+    case 14:
+      return named("content-length", Field::content_length);
+    case 16:
+      return named("content-encoding", Field::content_encoding);
+    case 17:
+      return named("transfer-encoding", Field::transfer_encoding);
+    default:
+      return std::nullopt;
+  }
+}
+
 }  // namespace
 
 std::string_view to_string(ParseError error) noexcept {
@@ -85,6 +115,12 @@ std::optional<std::string_view> Headers::find(std::string_view name) const noexc
   return std::nullopt;
 }
 
+void Headers::note(Field field, std::size_t index) noexcept {
+  static_assert(headers_max <= UINT8_MAX);
+  Known& known = known_[static_cast<std::size_t>(field)];
+  if (known.count++ == 0) known.first = static_cast<std::uint8_t>(index);
+}
+
 /// Runs llhttp over one whole head. llhttp is asked for heads only: it sees a head in one piece, so
 /// that no callback is ever split, and bodies are framed by what we checked ourselves.
 class HeadBuilder {
@@ -93,6 +129,7 @@ class HeadBuilder {
       : head_(head), headers_(headers), info_(info) {
     headers_.base_ = head.data();
     headers_.count_ = 0;
+    headers_.known_ = {};
     info_ = {};
   }
 
@@ -203,13 +240,15 @@ class HeadBuilder {
   [[nodiscard]] ParseError frame() noexcept {
     for (std::size_t i = 0; i < headers_.count_; ++i) {
       const Header header = headers_.at(i);
-      if (header.name.size() == 14 && equals_ignoring_case(header.name, "content-length")) {
+      const auto field = field_of(header.name);
+      if (!field) continue;
+      headers_.note(*field, i);
+      if (*field == Field::content_length) {
         const auto length = parse_length(header.value);
         if (!length || info_.has_length) return ParseError::framing;
         info_.has_length = true;
         info_.length = *length;
-      } else if (header.name.size() == 17 &&
-                 equals_ignoring_case(header.name, "transfer-encoding")) {
+      } else if (*field == Field::transfer_encoding) {
         if (info_.chunked || !info_.http11) return ParseError::framing;
         if (!equals_ignoring_case(header.value, "chunked")) return ParseError::transfer_coding;
         info_.chunked = true;

@@ -50,6 +50,21 @@ struct Header {
   std::string_view value;
 };
 
+/// Fields that every request is asked for: they are found while the head is read.
+enum class Field : std::uint8_t {
+  authorization,
+  content_encoding,
+  content_length,
+  content_type,
+  expect,
+  host,
+  origin,
+  tocsin_ack,
+  traceparent,
+  transfer_encoding,
+};
+inline constexpr std::size_t field_count = 10;
+
 /// The header fields of one message, as offsets into its head.
 class Headers {
  public:
@@ -57,6 +72,16 @@ class Headers {
   [[nodiscard]] Header at(std::size_t index) const noexcept;
   /// The first field with this name, in any case.
   [[nodiscard]] std::optional<std::string_view> find(std::string_view name) const noexcept;
+  /// The same at once.
+  [[nodiscard]] std::optional<std::string_view> find(Field field) const noexcept {
+    const Known& known = known_[static_cast<std::size_t>(field)];
+    if (known.count == 0) return std::nullopt;
+    return at(known.first).value;
+  }
+  /// How often the field is given.
+  [[nodiscard]] std::size_t count(Field field) const noexcept {
+    return known_[static_cast<std::size_t>(field)].count;
+  }
 
  private:
   friend class HeadBuilder;
@@ -68,7 +93,14 @@ class Headers {
     std::uint16_t value_size;
   };
   const char* base_ = nullptr;
+  struct Known {
+    std::uint8_t first = 0;
+    std::uint8_t count = 0;
+  };
+  void note(Field field, std::size_t index) noexcept;
+
   std::uint32_t count_ = 0;
+  std::array<Known, field_count> known_{};
   std::array<Entry, headers_max> entries_;
 };
 

@@ -31,6 +31,11 @@ Method method_of(std::uint8_t number) noexcept {
   }
 }
 
+// What no host and port contains, and would end or split it for somebody.
+constexpr bool ends_host(char c) noexcept {
+  return c == ' ' || c == '\t' || c == ',' || c == '/' || c == '@' || c == '?' || c == '#';
+}
+
 }  // namespace
 
 RequestParser::RequestParser(const Limits& limits, ByteBudget* budget) noexcept
@@ -97,37 +102,26 @@ ParseError RequestParser::begin_body() noexcept {
 void RequestParser::read_expect() noexcept {
   expects_continue_ = false;
   unknown_expectation_ = false;
-  if (!head_.info().http11) return;
   const Headers& headers = head_.headers();
+  if (headers.count(Field::expect) == 0 || !head_.info().http11) return;
   for (std::size_t i = 0; i < headers.size(); ++i) {
     const Header header = headers.at(i);
-    if (header.name.size() != 6 || !equals_ignoring_case(header.name, "expect")) continue;
-    if (equals_ignoring_case(header.value, "100-continue")) {
-      expects_continue_ = true;
-    } else {
-      unknown_expectation_ = true;
-    }
+    if (!equals_ignoring_case(header.name, "expect")) continue;
+    const bool known = equals_ignoring_case(header.value, "100-continue");
+    expects_continue_ = expects_continue_ || known;
+    unknown_expectation_ = unknown_expectation_ || !known;
   }
 }
 
 // RFC 9112 section 3.2: exactly one Host field in HTTP/1.1. An absolute-form target wins over it,
 // but a proxy in front of us may look at the other: they have to agree.
 ParseError RequestParser::check_host() const noexcept {
-  const Headers& headers = head_.headers();
+  const auto host = head_.headers().find(Field::host);
+  if (!host) return head_.info().http11 ? ParseError::host : ParseError::none;
+  if (head_.headers().count(Field::host) > 1 || host->empty()) return ParseError::host;
+  if (std::ranges::any_of(*host, ends_host)) return ParseError::host;
   const bool absolute = !request_.target.starts_with('/') && request_.target != "*";
-  std::size_t hosts = 0;
-  for (std::size_t i = 0; i < headers.size(); ++i) {
-    const Header header = headers.at(i);
-    if (header.name.size() != 4 || !equals_ignoring_case(header.name, "host")) continue;
-    ++hosts;
-    if (header.value.empty() || header.value.find_first_of(" \t,/@?#") != header.value.npos) {
-      return ParseError::host;
-    }
-    if (absolute && !equals_ignoring_case(header.value, request_.authority)) {
-      return ParseError::host;
-    }
-  }
-  if (hosts > 1 || (hosts == 0 && head_.info().http11)) return ParseError::host;
+  if (absolute && !equals_ignoring_case(*host, request_.authority)) return ParseError::host;
   return ParseError::none;
 }
 
@@ -135,7 +129,7 @@ ParseError RequestParser::check_host() const noexcept {
 ParseError RequestParser::split_target() noexcept {
   std::string_view target = head_.target();
   request_.target = target;
-  request_.authority = head_.headers().find("host").value_or(std::string_view{});
+  request_.authority = head_.headers().find(Field::host).value_or(std::string_view{});
   if (target == "*") {
     request_.path = target;
     return head_.info().method == HTTP_OPTIONS ? ParseError::none : ParseError::target;
@@ -201,9 +195,11 @@ std::size_t RequestParser::feed_chunked(std::string_view bytes) noexcept {
 }
 
 void RequestParser::fill_request() noexcept {
-  // The head may have moved since begin_body(), when the body came in pieces.
-  [[maybe_unused]] const ParseError error = split_target();
-  assert(error == ParseError::none);
+  if (request_.target.data() != head_.target().data()) {
+    // The head has moved since begin_body(), as the body came in pieces.
+    [[maybe_unused]] const ParseError error = split_target();
+    assert(error == ParseError::none);
+  }
   const HeadInfo& info = head_.info();
   request_.method = method_of(info.method);
   request_.http11 = info.http11;

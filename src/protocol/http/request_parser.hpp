@@ -32,6 +32,9 @@ struct Request {
   [[nodiscard]] std::optional<std::string_view> header(std::string_view name) const noexcept {
     return headers == nullptr ? std::nullopt : headers->find(name);
   }
+  [[nodiscard]] std::optional<std::string_view> header(Field field) const noexcept {
+    return headers == nullptr ? std::nullopt : headers->find(field);
+  }
 };
 
 enum class ParseStatus : std::uint8_t { more, complete, failed };

@@ -42,6 +42,7 @@ class AdmissionTest : public ::testing::Test {
  protected:
   AdmissionTest() {
     auto sources = test::sources();
+    sources[0].rate = 2;
     sources[1].rate = 2;
     quotas_.set_sources(sources);
     rig_.stage.set_sources(*flow::SourceTable::build(std::move(sources)));
@@ -106,6 +107,21 @@ TEST_F(AdmissionTest, ABatchCanBeRefusedWhole) {
   }
   EXPECT_EQ(add(order), "ok") << "nothing was charged to the source";
   EXPECT_EQ(add(order), "ok");
+}
+
+// Goal: a topic that is known already is charged like a new one.
+TEST_F(AdmissionTest, DevicesAreCharged) {
+  const Padded payload("{}");
+  flow::RawEvent event;
+  event.envelope = flow::Envelope::device;
+  event.payload = payload.view();
+  event.topic = "devices/d1/telemetry/room";
+  for (int i = 0; i < 2; ++i) EXPECT_TRUE(rig_.stage.add(event, {}));
+  for (int i = 0; i < 3; ++i) {
+    const auto outcome = rig_.stage.add(event, {});
+    ASSERT_FALSE(outcome);
+    EXPECT_EQ(outcome.error().reason, Refusal::quota);
+  }
 }
 
 TEST_F(AdmissionTest, AClientPublishesWhereItMay) {

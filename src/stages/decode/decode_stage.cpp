@@ -303,10 +303,10 @@ RecordHeader DecodeStage::header_of_draft(std::size_t payload_size) noexcept {
 
 Level DecodeStage::default_level() const noexcept {
   if (draft_.registered != nullptr) return draft_.registered->level;
-  // Nobody waits for a QoS 0 message: it need not wait for the disk. One that is retained must not
-  // overtake another.
-  const bool at_once =
-      draft_.message != nullptr && draft_.message->qos == 0 && !draft_.message->retain;
+  // Nobody waits for a QoS 0 message: it need not wait for the disk, unless it would overtake what
+  // does. Retained ones must not overtake each other, whatever their QoS.
+  const bool at_once = draft_.message != nullptr && draft_.message->qos == 0 &&
+                       !draft_.message->retain && batches_.idle(Level::stored);
   return at_once ? Level::accepted : Level::stored;
 }
 

@@ -72,11 +72,7 @@ MonoTime OpenBatches::on_tick(MonoTime /*now*/) noexcept {
   return MonoTime::max();
 }
 
-bool OpenBatches::idle() const noexcept {
-  return std::all_of(slots_.begin(), slots_.end(), [](const Slot& own) {
-    return own.inflight == 0 && (own.open == nullptr || own.open->empty());
-  });
-}
+bool OpenBatches::idle() const noexcept { return idle(Level::accepted) && idle(Level::stored); }
 
 void OpenBatches::record_ack_times(const flow::Batch& batch) noexcept {
   const auto block = batch.view();

@@ -44,6 +44,10 @@ class OpenBatches final : public flow::Receiver,
   void drain() noexcept { draining_ = true; }
   /// Nothing waits to be sealed or acknowledged.
   [[nodiscard]] bool idle() const noexcept;
+  [[nodiscard]] bool idle(Level level) const noexcept {
+    const Slot& own = slots_[static_cast<std::size_t>(level)];
+    return own.inflight == 0 && (own.open == nullptr || own.open->empty());
+  }
 
   /// flow::message_batch_committed: releases the acknowledgements of a batch.
   void on_message(const flow::Message& message) noexcept override;

@@ -1,5 +1,4 @@
 // What decides about a request before its body is read.
-#include "base/ascii.hpp"
 #include "protocol/http/authorization.hpp"
 #include "stages/ingress/http/content_coding.hpp"
 #include "stages/ingress/http/paths.hpp"
@@ -42,14 +41,8 @@ constexpr std::string_view challenges =
 
 // The one Authorization field; empty when there is none, nothing when there are several.
 std::optional<std::string_view> authorization_of(const http::Headers& headers) noexcept {
-  std::optional<std::string_view> found;
-  for (std::size_t i = 0; i < headers.size(); ++i) {
-    const http::Header header = headers.at(i);
-    if (header.name.size() != 13 || !equals_ignoring_case(header.name, "authorization")) continue;
-    if (found) return std::nullopt;
-    found = header.value;
-  }
-  return found.value_or(std::string_view{});
+  if (headers.count(http::Field::authorization) > 1) return std::nullopt;
+  return headers.find(http::Field::authorization).value_or(std::string_view{});
 }
 
 }  // namespace

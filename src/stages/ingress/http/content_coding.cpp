@@ -6,11 +6,10 @@ namespace tocsin::ingress {
 
 ContentCoding coding_of(const http::Headers& headers) noexcept {
   ContentCoding coding = ContentCoding::identity;
+  if (headers.count(http::Field::content_encoding) == 0) return coding;
   for (std::size_t i = 0; i < headers.size(); ++i) {
     const http::Header header = headers.at(i);
-    if (header.name.size() != 16 || !equals_ignoring_case(header.name, "content-encoding")) {
-      continue;
-    }
+    if (!equals_ignoring_case(header.name, "content-encoding")) continue;
     if (equals_ignoring_case(header.value, "identity")) continue;
     if (coding != ContentCoding::identity) return ContentCoding::unknown;
     const bool gzip =

@@ -21,7 +21,7 @@ GuardVerdict RequestGuard::check(const http::Request& request, bool loopback) co
     return GuardVerdict::foreign_host;
   }
   if (!changes_state(request.method)) return GuardVerdict::allowed;
-  const auto origin = request.header("origin");
+  const auto origin = request.header(http::Field::origin);
   if (!origin) return GuardVerdict::allowed;
   const auto authority = http::authority_of_origin(*origin);
   if (!authority || !equals_ignoring_case(*authority, request.authority)) {

@@ -109,7 +109,7 @@ TEST_F(HttpSmugglingTest, SmuggledRequestsAreNotExecuted) {
       "POST\t/api/events HTTP/1.1\r\nHost: localhost\r\n\r\n",
       "POST /api/events HTTP/1.1 \r\nHost: localhost\r\n\r\n",
       "POST /api /events HTTP/1.1\r\nHost: localhost\r\n\r\n",
-      std::string("POST /api\0/events HTTP/1.1\r\nHost: localhost\r\n\r\n", 48),
+      std::string("POST /api\0/events HTTP/1.1\r\nHost: localhost\r\n\r\n", 47),
       " POST /api/events HTTP/1.1\r\nHost: localhost\r\n\r\n",
       "post /api/events HTTP/1.1\r\nHost: localhost\r\n\r\n",
       "CONNECT localhost:80 HTTP/1.1\r\nHost: localhost:80\r\n\r\n",

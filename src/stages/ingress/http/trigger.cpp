@@ -15,7 +15,8 @@ using flow::Rejection;
 constexpr std::string_view prefix = "ce-";
 
 bool is_attribute(std::string_view name) noexcept {
-  return name.size() > prefix.size() && equals_ignoring_case(name.substr(0, prefix.size()), prefix);
+  return name.size() > prefix.size() && name[2] == prefix[2] &&
+         equals_ignoring_case(name.substr(0, prefix.size()), prefix);
 }
 
 bool has_attributes(const http::Headers& headers) noexcept {
@@ -44,12 +45,12 @@ TriggerReader::TriggerReader(std::size_t head_size_max) { text_.reserve(head_siz
 
 Result<Trigger, Rejection> TriggerReader::read(const http::Request& request,
                                                EventRoute route) noexcept {
-  const std::string_view content_type = request.header("content-type").value_or("");
+  const std::string_view content_type = request.header(http::Field::content_type).value_or("");
   const std::string_view type = http::media_type(content_type);
   Trigger trigger;
   trigger.event.payload = request.body;
   trigger.event.content_type = content_type;
-  trigger.event.traceparent = request.header("traceparent").value_or("");
+  trigger.event.traceparent = request.header(http::Field::traceparent).value_or("");
   if (!http::charset_is_utf8(content_type)) return unsupported("only UTF-8 is understood");
   // Whole names are compared: "application/cloudevents" begins all of these.
   if (equals_ignoring_case(type, "application/cloudevents-batch+json")) {
@@ -118,7 +119,7 @@ Result<Trigger, Rejection> TriggerReader::read_binary(Trigger trigger,
 }
 
 Result<std::optional<Level>, Problem> requested_level(const http::Request& request) noexcept {
-  const auto value = request.header("tocsin-ack");
+  const auto value = request.header(http::Field::tocsin_ack);
   if (!value) return std::optional<Level>{};
   if (equals_ignoring_case(*value, "accepted")) return std::optional<Level>{Level::accepted};
   if (equals_ignoring_case(*value, "stored")) return std::optional<Level>{Level::stored};

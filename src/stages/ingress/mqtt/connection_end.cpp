@@ -39,6 +39,9 @@ void MqttConnection::arm_after(Duration delay) noexcept {
 void MqttConnection::handle_disconnect(const mqtt::Frame& frame) noexcept {
   const auto disconnect = mqtt::parse_disconnect(frame, version_);
   if (!disconnect) return fail(disconnect.error());
+  if (const char* const problem = mqtt::sender_problem(*disconnect, mqtt::Role::client)) {
+    return fail({ReasonCode::protocol_error, problem});
+  }
   if (disconnect->properties.has(PropertyId::session_expiry_interval)) {
     const std::uint32_t wanted =
         disconnect->properties.number(PropertyId::session_expiry_interval, 0);

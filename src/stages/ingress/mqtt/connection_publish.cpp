@@ -53,9 +53,8 @@ bool MqttConnection::handle_publish(const mqtt::Frame& frame) noexcept {
 }
 
 bool MqttConnection::resolve_alias(mqtt::Publish& publish) noexcept {
-  if (publish.properties.has(PropertyId::subscription_identifier)) {
-    // [MQTT-3.3.4-6]
-    fail({ReasonCode::protocol_error, "subscription identifier from a client"});
+  if (const char* const problem = mqtt::sender_problem(publish, mqtt::Role::client)) {
+    fail({ReasonCode::protocol_error, problem});
     return false;
   }
   if (!publish.properties.has(PropertyId::topic_alias)) return true;
