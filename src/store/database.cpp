@@ -1,27 +1,35 @@
 #include "store/database.hpp"
 
+#include <fcntl.h>
 #include <sqlite3.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <cassert>
+#include <cerrno>
 #include <climits>
+#include <filesystem>
+#include <system_error>
 #include <utility>
+#include <vector>
+
+#include "base/unique_fd.hpp"
 
 namespace tocsin::store {
 namespace {
 
-// A page cache of 512 KiB: what a batch touches is small, and the file system caches the rest.
-// The locking mode comes before the first read, or the log wants shared memory; auto_vacuum before
-// the first page is written, or never. cell_size_check finds damage where
-// it is, before it spreads. Checkpoints are the owner's business: it must see their errors.
+// The locking mode comes before the first read, or the log wants shared memory. cell_size_check
+// finds damage where it is, before it spreads.
 constexpr const char* settings =
     "PRAGMA locking_mode=EXCLUSIVE;"
-    "PRAGMA auto_vacuum=INCREMENTAL;"
     "PRAGMA synchronous=FULL;"
-    "PRAGMA cache_size=-512;"
     "PRAGMA temp_store=MEMORY;"
     "PRAGMA cell_size_check=ON;"
     "PRAGMA trusted_schema=OFF;"
     "PRAGMA journal_size_limit=4194304;";
+
+constexpr ::mode_t file_mode = 0640;  // Others have no business with sessions and messages.
 
 DbFault fault_of(int code) noexcept {
   if (code == SQLITE_IOERR_CORRUPTFS) return DbFault::damaged;
@@ -55,6 +63,20 @@ DbError error_of(sqlite3* connection, int code) noexcept {
 int count_log_pages(void* count, sqlite3* /*connection*/, const char* /*name*/, int pages) {
   *static_cast<int*>(count) = pages;
   return SQLITE_OK;
+}
+
+// SQLite would leave the mode to the umask. It gives its log the mode of the database. Only a new
+// file: to close a second descriptor of an open one would drop the locks of the first.
+DbResult<void> create_file(const std::string& path) {
+  const UniqueFd fd(::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, file_mode));
+  if (!fd.valid()) return {};  // It is there, or SQLite tells why it cannot be.
+  const std::filesystem::path parent = std::filesystem::path(path).parent_path();
+  const UniqueFd directory(
+      ::open(parent.empty() ? "." : parent.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (::fchmod(fd.get(), file_mode) == 0 && directory.valid() && ::fsync(directory.get()) == 0) {
+    return {};
+  }
+  return Unexpected{DbError{.fault = DbFault::io, .text = std::generic_category().message(errno)}};
 }
 
 }  // namespace
@@ -141,37 +163,86 @@ void Database::Close::operator()(sqlite3* connection) const noexcept {
   assert(code == SQLITE_OK && "a statement outlived its database");
 }
 
-DbResult<Database> Database::open(const std::string& path) {
+DbResult<Database> Database::open(const std::string& path, int cache_kib) {
+  if (auto created = create_file(path); !created) return Unexpected{created.error()};
   sqlite3* connection = nullptr;
   const int code =
       sqlite3_open_v2(path.c_str(), &connection,
                       SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, nullptr);
   Database database(connection);
   if (code != SQLITE_OK) return Unexpected{error_of(connection, code)};
-  if (auto configured = database.configure(); !configured) return Unexpected{configured.error()};
+  if (auto configured = database.configure(cache_kib); !configured) {
+    return Unexpected{configured.error()};
+  }
   return database;
 }
 
-DbResult<void> Database::configure() noexcept {
+DbResult<void> Database::configure(int cache_kib) {
   sqlite3* const connection = connection_.get();
   sqlite3_extended_result_codes(connection, 1);
   sqlite3_db_config(connection, SQLITE_DBCONFIG_DEFENSIVE, 1, nullptr);
+  sqlite3_db_config(connection, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
   if (auto done = execute(settings); !done) return done;
-  {
-    auto mode = prepare("PRAGMA journal_mode=WAL");
-    if (!mode) return Unexpected{mode.error()};
-    const auto row = mode->step();
-    if (!row) return Unexpected{row.error()};
-    if (!*row || mode->bytes(0) != "wal") {
-      return Unexpected{DbError{.fault = DbFault::unavailable, .text = "no write-ahead log"}};
-    }
+  const std::string cache = "PRAGMA cache_size=-" + std::to_string(cache_kib);
+  if (auto done = execute(cache.c_str()); !done) return done;
+  const auto pages = number("PRAGMA page_count");
+  if (!pages) return Unexpected{pages.error()};
+  if (*pages == 0) {
+    // Before the first page is written, or never.
+    if (auto done = execute("PRAGMA auto_vacuum=INCREMENTAL"); !done) return done;
   }
+  if (auto begun = begin_log(); !begun) return begun;
   if (sqlite3_db_readonly(connection, "main") != 0) {
     return Unexpected{DbError{.fault = DbFault::unavailable, .text = "it may not be written"}};
   }
-  // The hook replaces the automatic checkpoints.
+  if (auto secured = secure_log(); !secured) return secured;
+  // The hook replaces the automatic checkpoints: the owner must see their errors.
   sqlite3_wal_hook(connection, count_log_pages, log_pages_.get());
   return {};
+}
+
+DbResult<void> Database::begin_log() noexcept {
+  auto mode = prepare("PRAGMA journal_mode=WAL");
+  if (!mode) return Unexpected{mode.error()};
+  const auto row = mode->step();
+  if (!row) return Unexpected{row.error()};
+  if (!*row || mode->bytes(0) != "wal") {
+    return Unexpected{DbError{.fault = DbFault::unavailable, .text = "no write-ahead log"}};
+  }
+  // The mode is committed where the statement ends. When that fails the connection stays in the old
+  // one, whose commits are not durable: the directory is not synced when their journal is removed.
+  if (auto ended = mode->finish(); !ended) return ended;
+  // The first read opens the log.
+  if (auto read = number("PRAGMA schema_version"); !read) return Unexpected{read.error()};
+  return {};
+}
+
+// After a sync that failed, reads still see what the disk does not have, also in the next process,
+// and a second sync writes nothing, because the kernel takes the pages for clean. Commits behind
+// such a gap, and checkpoints from it, would be lost or torn by a power cut. So all is written
+// anew.
+DbResult<void> Database::secure_log() {
+  sqlite3_file* log = nullptr;
+  sqlite3_file_control(connection_.get(), "main", SQLITE_FCNTL_JOURNAL_POINTER, &log);
+  if (log == nullptr || log->pMethods == nullptr) return {};
+  sqlite3_int64 size = 0;
+  int code = log->pMethods->xFileSize(log, &size);
+  if (code == SQLITE_OK && size == 0) return {};
+  std::vector<char> block(std::size_t{64} << 10U);
+  for (sqlite3_int64 at = 0; code == SQLITE_OK && at < size;) {
+    const int step =
+        static_cast<int>(std::min(static_cast<sqlite3_int64>(block.size()), size - at));
+    code = log->pMethods->xRead(log, block.data(), step, at);
+    if (code == SQLITE_OK) code = log->pMethods->xWrite(log, block.data(), step, at);
+    at += step;
+  }
+  if (code == SQLITE_OK) code = log->pMethods->xSync(log, SQLITE_SYNC_FULL);
+  if (code != SQLITE_OK) return Unexpected{error_of(nullptr, code)};
+  return {};
+}
+
+void Database::end_in_order() noexcept {
+  sqlite3_db_config(connection_.get(), SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0, nullptr);
 }
 
 DbError Database::error(int code) const noexcept { return error_of(connection_.get(), code); }
@@ -198,9 +269,9 @@ DbResult<std::int64_t> Database::number(std::string_view sql) noexcept {
   return *row ? statement->integer(0) : 0;
 }
 
-DbResult<void> Database::checkpoint(bool empty_log) noexcept {
-  const int mode = empty_log ? SQLITE_CHECKPOINT_TRUNCATE : SQLITE_CHECKPOINT_PASSIVE;
-  const int code = sqlite3_wal_checkpoint_v2(connection_.get(), nullptr, mode, nullptr, nullptr);
+DbResult<void> Database::checkpoint() noexcept {
+  const int code = sqlite3_wal_checkpoint_v2(connection_.get(), nullptr, SQLITE_CHECKPOINT_PASSIVE,
+                                             nullptr, nullptr);
   if (code != SQLITE_OK) return Unexpected{error(code)};
   *log_pages_ = 0;
   return {};

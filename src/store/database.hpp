@@ -78,20 +78,27 @@ class Statement {
   std::unique_ptr<sqlite3_stmt, Finalize> statement_;
 };
 
+/// What a batch touches is small, and the file system caches the rest.
+inline constexpr int cache_kib_default = 1024;
+
 class Database {
  public:
-  /// Opens or creates. WAL, a full sync a commit, exclusive: other processes are locked out, and no
-  /// shared memory file is needed. Blocking.
-  [[nodiscard]] static DbResult<Database> open(const std::string& path);
+  /// Opens or creates, then with mode 0640, whatever the umask. WAL, a full sync a commit,
+  /// exclusive: other processes are locked out, and no shared memory file is needed. A log that is
+  /// there is on the disk afterwards, all of it. Blocking.
+  [[nodiscard]] static DbResult<Database> open(const std::string& path,
+                                               int cache_kib = cache_kib_default);
+  /// Nothing has failed: at its end the log is moved into the file and removed. Otherwise the log
+  /// is left as it is for the next open, because what it seems to hold may not be on the disk.
+  void end_in_order() noexcept;
 
   [[nodiscard]] DbResult<Statement> prepare(std::string_view sql) noexcept;
   /// Runs one or more statements without values.
   [[nodiscard]] DbResult<void> execute(const char* sql) noexcept;
   /// The first column of the only row, for pragmas.
   [[nodiscard]] DbResult<std::int64_t> number(std::string_view sql) noexcept;
-  /// Moves what the log holds into the file and syncs it; the log begins anew. `empty_log` also
-  /// cuts the log's file, so that nothing of it is ever read again.
-  [[nodiscard]] DbResult<void> checkpoint(bool empty_log) noexcept;
+  /// Moves what the log holds into the file and syncs it; the log begins anew.
+  [[nodiscard]] DbResult<void> checkpoint() noexcept;
   /// Gives pages back to the file system when most of the file is free, some at a time.
   [[nodiscard]] DbResult<void> trim() noexcept;
   /// Size of the log beside the file, in pages, as of the last commit.
@@ -104,7 +111,9 @@ class Database {
     void operator()(sqlite3* connection) const noexcept;
   };
   explicit Database(sqlite3* connection) noexcept : connection_(connection) {}
-  [[nodiscard]] DbResult<void> configure() noexcept;
+  [[nodiscard]] DbResult<void> configure(int cache_kib);
+  [[nodiscard]] DbResult<void> begin_log() noexcept;
+  [[nodiscard]] DbResult<void> secure_log();
   [[nodiscard]] DbError error(int code) const noexcept;
 
   // SQLite keeps its address for the hook that counts pages, and a Database moves. Declared first,

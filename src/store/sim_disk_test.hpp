@@ -1,7 +1,8 @@
 #pragma once
 // A disk in memory below SQLite, for tests: operations fail when a test says so, syncs that failed
 // have lost their data for good, and a power cut keeps only what was synced, plus any part of what
-// was not.
+// was not. That holds for names too: they are synced with their directory, and one that was removed
+// may come back with the file it had.
 
 #include <sqlite3.h>
 
@@ -33,7 +34,6 @@ class SimDisk {
   ~SimDisk() { sqlite3_vfs_unregister(&vfs_); }
 
   /// Asked before each operation, with its number from 1: what it ends with. Null: all succeed.
-  /// The number 0 is no operation of its own: the disk asks whether it still has power.
   void set_faults(std::function<int(DiskOperation, std::uint64_t)> faults) {
     const std::scoped_lock guard(mutex_);
     faults_ = std::move(faults);
@@ -55,15 +55,17 @@ class SimDisk {
     std::string cached;   // What reads see.
     std::string durable;  // What the platters have.
     std::vector<Change> unsynced;
-    bool named = false;  // Its directory entry is durable.
-    bool removed = false;
+  };
+  struct Name {
+    File* now = nullptr;
+    std::vector<File*> maybe;  // What it may stand for after a power cut; null: for nothing.
   };
   // What SQLite allocates for an open file: plain data.
   struct Handle {
     sqlite3_file base;
     SimDisk* disk;
     File* file;
-    int flags;
+    bool names;  // Its first sync is one of the directory too.
   };
   static Handle& handle(sqlite3_file* file) { return *reinterpret_cast<Handle*>(file); }
   static SimDisk& disk(sqlite3_vfs* vfs) { return *static_cast<SimDisk*>(vfs->pAppData); }
@@ -77,29 +79,32 @@ class SimDisk {
   int open(const char* path, sqlite3_file* file, int flags, int* out_flags);
   int remove(const char* path, bool sync);
   int access(const char* path) const {
-    const auto at = files_.find(path);
-    return at != files_.end() && !at->second->removed ? 1 : 0;
+    const auto at = names_.find(path);
+    return at != names_.end() && at->second.now != nullptr ? 1 : 0;
   }
   int read(File& file, void* into, std::size_t size, std::size_t offset);
   int write(File& file, const void* from, std::size_t size, std::uint64_t offset);
   int truncate(File& file, std::uint64_t size);
-  int sync(const Handle& handle);
+  int sync(Handle& handle);
+  File* make_file() { return files_.emplace_back(std::make_unique<File>()).get(); }
+  void sync_names() {
+    for (auto& [path, name] : names_) name.maybe = {name.now};
+  }
 
   mutable std::mutex mutex_;
   std::function<int(DiskOperation, std::uint64_t)> faults_;
   std::uint64_t operations_ = 0;
-  std::map<std::string, std::unique_ptr<File>> files_;
-  std::vector<std::unique_ptr<File>> unlinked_;  // Handles may still be open.
+  std::vector<std::unique_ptr<File>> files_;  // Also those without a name.
+  std::map<std::string, Name> names_;
   sqlite3_vfs vfs_{};
 };
 
 inline SimDisk::SimDisk(const Contents& contents) {
   for (const auto& [path, content] : contents) {
-    auto file = std::make_unique<File>();
+    File* const file = make_file();
     file->cached = content;
     file->durable = content;
-    file->named = true;
-    files_[path] = std::move(file);
+    names_[path] = {.now = file, .maybe = {file}};
   }
   sqlite3_vfs* const real = sqlite3_vfs_find("unix");
   vfs_.iVersion = 1;
@@ -178,20 +183,20 @@ inline int SimDisk::open(const char* path, sqlite3_file* file, int flags, int* o
   const std::scoped_lock guard(mutex_);
   file->pMethods = nullptr;
   if (fault(DiskOperation::open) != SQLITE_OK) return SQLITE_CANTOPEN;
-  File* content = nullptr;
   const std::string name = path == nullptr ? "" : path;
-  if (access(name.c_str()) == 0) {
-    if ((flags & SQLITE_OPEN_CREATE) == 0) return SQLITE_CANTOPEN;
-    std::unique_ptr<File>& slot = files_[name];
-    // A name that was removed without a sync is taken again: the old file may come back.
-    if (slot != nullptr) unlinked_.push_back(std::move(slot));
-    slot = std::make_unique<File>();
+  Name& entry = names_[name];
+  if (entry.maybe.empty()) entry.maybe.push_back(nullptr);
+  const bool create = (flags & SQLITE_OPEN_CREATE) != 0;
+  if (entry.now == nullptr) {
+    if (!create) return SQLITE_CANTOPEN;
+    entry.now = make_file();
+    entry.maybe.push_back(entry.now);
   }
-  content = files_[name].get();
   Handle& opened = handle(file);
   opened.disk = this;
-  opened.file = content;
-  opened.flags = flags;
+  opened.file = entry.now;
+  // As in SQLite's own file system: a new log or journal brings its name with it, a database not.
+  opened.names = create && (flags & SQLITE_OPEN_MAIN_DB) == 0;
   file->pMethods = &methods();
   if (out_flags != nullptr) *out_flags = flags;
   return SQLITE_OK;
@@ -200,13 +205,11 @@ inline int SimDisk::open(const char* path, sqlite3_file* file, int flags, int* o
 inline int SimDisk::remove(const char* path, bool sync) {
   const std::scoped_lock guard(mutex_);
   if (fault(DiskOperation::remove) != SQLITE_OK) return SQLITE_IOERR_DELETE;
-  const auto at = files_.find(path);
-  if (at == files_.end() || at->second->removed) return SQLITE_IOERR_DELETE_NOENT;
-  at->second->removed = true;
-  if (sync || !at->second->named) {
-    unlinked_.push_back(std::move(at->second));
-    files_.erase(at);
-  }
+  const auto at = names_.find(path);
+  if (at == names_.end() || at->second.now == nullptr) return SQLITE_IOERR_DELETE_NOENT;
+  at->second.now = nullptr;
+  at->second.maybe.push_back(nullptr);
+  if (sync) sync_names();
   return SQLITE_OK;
 }
 
@@ -250,7 +253,7 @@ inline int SimDisk::truncate(File& file, std::uint64_t size) {
   return SQLITE_OK;
 }
 
-inline int SimDisk::sync(const Handle& opened) {
+inline int SimDisk::sync(Handle& opened) {
   const std::scoped_lock guard(mutex_);
   File& file = *opened.file;
   if (fault(DiskOperation::sync) != SQLITE_OK) {
@@ -260,18 +263,8 @@ inline int SimDisk::sync(const Handle& opened) {
   }
   for (const Change& change : file.unsynced) apply(file.durable, change);
   file.unsynced.clear();
-  // SQLite's own file system syncs the directory with a log or journal, not with a database.
-  if ((opened.flags & SQLITE_OPEN_MAIN_DB) == 0) {
-    for (auto at = files_.begin(); at != files_.end();) {
-      at->second->named = true;
-      if (!at->second->removed) {
-        ++at;
-        continue;
-      }
-      unlinked_.push_back(std::move(at->second));
-      at = files_.erase(at);
-    }
-  }
+  if (opened.names) sync_names();
+  opened.names = false;
   return SQLITE_OK;
 }
 
@@ -281,9 +274,9 @@ inline SimDisk::Contents SimDisk::cut_power(std::uint64_t seed) const {
   std::mt19937_64 random(seed);
   const auto chance = [&](unsigned percent) { return random() % 100 < percent; };
   Contents left;
-  for (const auto& [path, file] : files_) {
-    const bool entry_undecided = !file->named || file->removed;
-    if (entry_undecided && chance(50)) continue;
+  for (const auto& [path, name] : names_) {
+    const File* const file = name.maybe[random() % name.maybe.size()];
+    if (file == nullptr) continue;
     std::string content = file->durable;
     const unsigned kept = static_cast<unsigned>(random() % 101);
     for (const Change& change : file->unsynced) {

@@ -1,6 +1,10 @@
 // Goal: every older version of the database is brought to the newest; a step that fails leaves the
 // version before it.
+#include <sys/stat.h>
+
 #include <array>
+#include <filesystem>
+#include <fstream>
 
 #include <gtest/gtest.h>
 
@@ -67,6 +71,52 @@ TEST_F(Schema, ConnectionsAreDurableAndExclusive) {
   const auto second = Database::open(path());
   ASSERT_FALSE(second);
   EXPECT_EQ(second.error().fault, DbFault::unavailable);
+}
+
+// Goal: neither the database nor its log is open to other users, and neither mask nor mode of what
+// is there is in the way.
+TEST_F(Schema, FilesAreForTheirOwnerAndGroup) {
+  for (const ::mode_t mask : {0U, 0022U, 0077U}) {
+    SCOPED_TRACE(mask);
+    const std::string file = directory_ / std::to_string(mask);
+    const ::mode_t before = ::umask(mask);
+    auto database = Database::open(file);
+    ::umask(before);
+    ASSERT_TRUE(database);
+    ASSERT_TRUE(migrate(*database, steps));
+    for (const auto& entry : std::filesystem::directory_iterator(directory_.path())) {
+      EXPECT_EQ(static_cast<unsigned>(entry.status().permissions()), 0640U) << entry.path();
+    }
+    EXPECT_TRUE(std::filesystem::exists(file + "-wal"));
+  }
+}
+
+// Goal: what an administrator gave the file stays.
+TEST_F(Schema, TheModeOfAFileThatIsThereStays) {
+  std::ofstream(path()) << "";
+  std::filesystem::permissions(path(), std::filesystem::perms{0600});
+  auto database = Database::open(path());
+  ASSERT_TRUE(database);
+  ASSERT_TRUE(migrate(*database, steps));
+  for (const std::string& name : {path(), path() + "-wal"}) {
+    EXPECT_EQ(static_cast<unsigned>(std::filesystem::status(name).permissions()), 0600U) << name;
+  }
+}
+
+// Goal: the log is gone after an end in order, and only then.
+TEST_F(Schema, TheLogIsLeftAfterFaults) {
+  for (const bool in_order : {false, true}) {
+    {
+      auto database = Database::open(path());
+      ASSERT_TRUE(database);
+      ASSERT_TRUE(migrate(*database, steps));
+      if (in_order) database->end_in_order();
+    }
+    EXPECT_NE(std::filesystem::exists(path() + "-wal"), in_order);
+  }
+  auto database = Database::open(path());
+  ASSERT_TRUE(database);
+  EXPECT_EQ(*database->number("SELECT sum(x) FROM a"), 3);
 }
 
 TEST_F(Schema, ATransactionIsUndoneUnlessCommitted) {

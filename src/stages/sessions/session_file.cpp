@@ -21,8 +21,6 @@ using store::DbError;
 using store::DbFault;
 using store::DbResult;
 
-constexpr int log_pages_max = 1000;
-
 // Writes what is still readable of a damaged file into a new one.
 class Salvage final : public RowSink {
  public:
@@ -54,24 +52,26 @@ class Salvage final : public RowSink {
 
 }  // namespace
 
-SessionFile::SessionFile(std::string path, std::function<WallTime()> wall, Log log)
-    : path_(std::move(path)), wall_(std::move(wall)), log_(std::move(log)) {}
+SessionFile::SessionFile(std::string path, FileSettings settings, std::function<WallTime()> wall,
+                         Log log)
+    : path_(std::move(path)), settings_(settings), wall_(std::move(wall)), log_(std::move(log)) {}
 
 void SessionFile::close() {
+  if (tables_) database_->end_in_order();
+  abandon();
+}
+
+void SessionFile::abandon() {
   tables_.reset();
   database_.reset();
 }
 
 DbResult<void> SessionFile::open() {
-  auto opened = store::Database::open(path_);
+  auto opened = store::Database::open(path_, settings_.cache_kib);
   if (!opened) return Unexpected{opened.error()};
   database_.emplace(std::move(*opened));
   auto ready = store::migrate(*database_);
-  // Whatever of the log is only in the page cache goes into the file, which is then synced; what
-  // follows starts a new log.
-  if (ready && log_suspect_) ready = database_->checkpoint(/*empty_log=*/true);
   if (ready) {
-    log_suspect_ = false;
     auto tables = Tables::prepare(*database_);
     if (tables) {
       tables_.emplace(std::move(*tables));
@@ -79,7 +79,7 @@ DbResult<void> SessionFile::open() {
       ready = Unexpected{tables.error()};
     }
   }
-  if (!ready) close();
+  if (!ready) abandon();
   return ready;
 }
 
@@ -118,7 +118,7 @@ Result<void, std::string> SessionFile::load(RowSink& sink) {
 }
 
 DbResult<void> SessionFile::replace(const std::string& why) {
-  close();
+  abandon();
   const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(wall_().time_since_epoch());
   const auto moved = store::set_aside(path_, seconds.count());
   if (!moved) {
@@ -126,7 +126,6 @@ DbResult<void> SessionFile::replace(const std::string& why) {
   }
   set_aside_.add();
   log_->error("{} is damaged ({}): it was moved to {}", path_, why, *moved);
-  log_suspect_ = false;
   if (auto opened = open(); !opened) return opened;
   return salvage(*moved);
 }
@@ -161,18 +160,17 @@ DbResult<void> SessionFile::write_open(const ChangeBatch& batch, RowCounts& rows
 }
 
 DbResult<void> SessionFile::tidy() {
-  if (!tables_ || database_->log_pages() < log_pages_max) return {};
-  if (auto done = after(database_->checkpoint(/*empty_log=*/false)); !done) return done;
+  if (!tables_ || database_->log_pages() < settings_.log_pages_max) return {};
+  if (auto done = after(database_->checkpoint()); !done) return done;
   return after(database_->trim());
 }
 
 DbResult<void> SessionFile::after(DbResult<void> done) {
   if (done) return done;
   if (done.error().fault == DbFault::io) {
-    // A sync that failed must not be tried again on the same descriptor: the second may succeed
-    // although the data is gone.
-    close();
-    log_suspect_ = true;
+    // After a sync that failed the next may succeed although the data is gone: opening makes sure
+    // of the log.
+    abandon();
   } else if (done.error().fault == DbFault::damaged) {
     if (auto replaced = replace(done.error().text); !replaced) return replaced;
   }

@@ -18,9 +18,14 @@
 
 namespace tocsin::sessions {
 
+struct FileSettings {
+  int cache_kib = store::cache_kib_default;
+  int log_pages_max = 1000;  ///< Beyond, the log is moved into the file after a commit.
+};
+
 class SessionFile {
  public:
-  SessionFile(std::string path, std::function<WallTime()> wall, Log log);
+  SessionFile(std::string path, FileSettings settings, std::function<WallTime()> wall, Log log);
   SessionFile(const SessionFile&) = delete;
   SessionFile& operator=(const SessionFile&) = delete;
 
@@ -32,11 +37,13 @@ class SessionFile {
   [[nodiscard]] store::DbResult<void> write(const ChangeBatch& batch, RowCounts& rows);
   /// What need not be done before an acknowledgement: moves a long log into the file.
   [[nodiscard]] store::DbResult<void> tidy();
+  /// In order: the log goes into the file.
   void close();
 
   [[nodiscard]] std::uint64_t set_aside_count() const noexcept { return set_aside_.get(); }
 
  private:
+  void abandon();
   [[nodiscard]] store::DbResult<void> open();
   [[nodiscard]] store::DbResult<void> open_or_replace();
   [[nodiscard]] store::DbResult<void> write_open(const ChangeBatch& batch, RowCounts& rows);
@@ -45,11 +52,11 @@ class SessionFile {
   [[nodiscard]] store::DbResult<void> salvage(const std::string& from);
 
   const std::string path_;
+  const FileSettings settings_;
   const std::function<WallTime()> wall_;
   Log log_;
   std::optional<store::Database> database_;  // Before its statements.
   std::optional<Tables> tables_;
-  bool log_suspect_ = false;  // A sync failed: what the log seems to hold may not be on the disk.
   Counter set_aside_;
 };
 

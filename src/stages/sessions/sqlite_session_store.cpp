@@ -76,7 +76,7 @@ class SqliteSessionStore::Loader final : public RowSink {
 SqliteSessionStore::SqliteSessionStore(StoreSettings settings, Log log)
     : settings_(std::move(settings)),
       log_(std::move(log)),
-      file_(settings_.path, settings_.wall_now, log_),
+      file_(settings_.path, settings_.file, settings_.wall_now, log_),
       pending_(settings_.queue_bytes_max, settings_.hash_seed) {}
 
 SqliteSessionStore::~SqliteSessionStore() { static_cast<void>(stop({})); }

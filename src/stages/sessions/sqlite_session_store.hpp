@@ -32,6 +32,7 @@ struct StoreSettings {
   Duration commit_interval = std::chrono::milliseconds{20};
   Duration retry_delay = std::chrono::milliseconds{100};  ///< After a failed commit; doubles.
   Duration retry_delay_max = std::chrono::seconds{5};
+  FileSettings file = {};
   std::uint64_t hash_seed = 0;         ///< Secret.
   std::function<WallTime()> wall_now;  ///< Any thread.
   /// Whether expired sessions may be removed when they are loaded.
