@@ -53,7 +53,8 @@ class MqttConnection final : public io::StreamHandler, public flow::Timer {
   void end_pause() noexcept { go_on(stop_quota); }
   /// Processes what is held, and receives again when nothing stops it any more.
   void resume() noexcept;
-  /// Receives nothing until end_hold(): too much input is kept already.
+  /// Receives nothing until end_hold(), for others keep too much input already; unless it is
+  /// stopped anyway, in the middle of a packet, or not known yet.
   void hold_receiving() noexcept;
   void end_hold() noexcept;
   void flush() noexcept;
@@ -223,15 +224,17 @@ class MqttConnection final : public io::StreamHandler, public flow::Timer {
   bool quota_taken_ = false;    // For the publish at hand, before it had to wait.
   bool event_taken_ = false;    // The event of the publish at hand is in; its message is to follow.
   bool busy_ = false;           // Traffic since the last trim().
+  bool held_ = false;           // Not stopped itself, but the server is holding().
   // In the server's lists; they outlast the connection, so recycle() leaves them alone.
   bool dirty_ = false;
-  bool held_ = false;
   bool resuming_ = false;
   bool waiting_ = false;
   std::uint16_t client_receive_maximum_ = 0;
   std::uint32_t inflight_ = 0;  // Publishes of the client that are not yet committed.
   std::uint32_t client_packet_size_max_ = 0;
-  std::size_t counted_carry_ = 0;  // What the server counts as carried by this connection.
+  // What the server counts as carried by this connection.
+  std::size_t counted_carry_ = 0;
+  std::size_t counted_early_ = 0;
   Duration keep_alive_{0};
   MonoTime last_received_{};
   ByteBuffer carry_;

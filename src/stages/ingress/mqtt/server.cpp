@@ -135,9 +135,13 @@ void MqttServer::end_holding() noexcept {
   constexpr std::size_t share_to_go_on = 16;
   if (!holding_ || carried_ > budget_.max() / share_to_go_on) return;
   holding_ = false;
-  scratch_.clear();
-  scratch_.swap(held_);
-  for (const std::uint32_t slot : scratch_) connections_[slot]->end_hold();
+  for (const auto& connection : connections_) connection->end_hold();
+}
+
+bool MqttServer::has_early_room(std::size_t before, std::size_t after) const noexcept {
+  constexpr std::size_t share_of_early = 8;
+  const std::size_t max = std::max(budget_.max() / share_of_early, mqtt_first_packet_size_max);
+  return carried_early_ - before + after <= max;
 }
 
 MonoTime MqttServer::on_tick(MonoTime now) noexcept {

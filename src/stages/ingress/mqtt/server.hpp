@@ -144,12 +144,18 @@ class MqttServer final : public io::AcceptHandler,
   void resume_later(std::uint32_t slot) noexcept;
   /// The intake had no capacity: told again after on_ready().
   void wait_for_capacity(std::uint32_t slot) noexcept;
-  /// A connection's kept input went from `before` to `after` bytes. When all of it together takes a
-  /// good part of the budget, nobody's receiving is armed until most of it is worked off: the
-  /// sockets' windows are the back-pressure, and no connection is closed for want of memory.
+  /// Whole packets that a connection keeps while we cannot take them went from `before` to `after`
+  /// bytes. When all of them together take a good part of the budget, nobody's receiving is armed
+  /// until most of it is worked off: the sockets' windows are the back-pressure, and no connection
+  /// is closed for want of memory. A partial packet is not counted: only more input ends it.
   void carried(std::size_t before, std::size_t after) noexcept;
   [[nodiscard]] bool holding() const noexcept { return holding_; }
-  void hold(std::uint32_t slot) { held_.push_back(slot); }
+  /// Input kept of clients that nobody knows yet: a small part of the budget, so that they cannot
+  /// take the memory of those who are known.
+  void carried_early(std::size_t before, std::size_t after) noexcept {
+    carried_early_ = carried_early_ - before + after;
+  }
+  [[nodiscard]] bool has_early_room(std::size_t before, std::size_t after) const noexcept;
   void recycle(std::uint32_t slot) noexcept;
 
  private:
@@ -186,8 +192,8 @@ class MqttServer final : public io::AcceptHandler,
   std::uint32_t open_ = 0;
   bool draining_ = false;
   bool woken_ = false;
-  std::vector<std::uint32_t> held_;
   std::size_t carried_ = 0;
+  std::size_t carried_early_ = 0;
   bool holding_ = false;
   bool wills_ready_ = false;
   std::vector<Pause> pauses_;
