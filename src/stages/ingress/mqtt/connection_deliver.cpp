@@ -43,22 +43,26 @@ MqttConnection::Written MqttConnection::write_publish(
     extras.subscription_ids = identifiers;
     new_alias = choose_alias(publish, extras.topic_alias);
   }
-  const std::size_t size = mqtt::forward_size(publish, properties, extras, version_);
+  std::size_t size = mqtt::forward_size(publish, properties, extras, version_);
   if (size == 0 || size > client_packet_size_max_) return Written::too_large;
   if (output_size() > 0 && output_size() + size > server_.options().output_bytes_max) {
     return Written::no_room;
   }
   const std::span<char> out = pending_.tail(size);
   if (out.empty()) return Written::no_room;
+  // The packet itself may have taken the memory that the alias needs.
+  if (new_alias && !aliases_out_->add(message.topic)) {
+    extras.topic_alias = 0;
+    size = mqtt::forward_size(publish, properties, extras, version_);
+  }
   mqtt::write_forward(out, publish, properties, extras, version_);
-  if (new_alias) aliases_out_->add(message.topic);
   server_.stats().delivered.add();
   committed(size);
   return Written::yes;
 }
 
-// An alias that the topic has takes its place. True: it is to get the one chosen, once the packet
-// that says so is written.
+// An alias that the topic has takes its place. True: it is to get the one chosen, once there is
+// room for the packet that says so.
 bool MqttConnection::choose_alias(mqtt::Publish& publish, std::uint16_t& alias) const noexcept {
   if (!aliases_out_) return false;
   alias = aliases_out_->find(publish.topic);

@@ -138,6 +138,43 @@ TEST_F(MqttServerTest, ClientLimits) {
                               publish_packet(Version::v5, "devices/2/state", "3"));
 }
 
+// Goal: however little of the budget is left, a message goes out with an alias, without one, or not
+// at all. Method: every remainder there can be; each message asks for an alias of its own.
+TEST_F(MqttServerTest, AliasesWithoutMemory) {
+  options_.topic_alias_max = 2000;
+  start();
+  mqtt::PropertyBuilder<8> wishes;
+  wishes.add_u16(PropertyId::topic_alias_maximum, 2000);
+  const std::uint32_t client = join(Version::v5, "dev", wishes.view());
+  subscribe(client, Version::v5, {.filter = "#", .qos = 0});
+  ByteBudget& budget = server_->budget();
+  std::size_t with = 0;
+  std::size_t without = 0;
+  for (std::size_t left = 0; left < 1500; ++left) {
+    const std::size_t taken = budget.max() - budget.used() - left;
+    ASSERT_TRUE(budget.charge(taken));
+    const std::string topic = std::to_string(left) + std::string(300, 't');
+    const std::string payload(300, 'x');
+    server_->router().route({.topic = topic, .payload = payload});
+    budget.refund(taken);
+    turn();
+    mqtt::PropertyBuilder<8> alias;
+    alias.add_u16(PropertyId::topic_alias, static_cast<std::uint16_t>(with + 1));
+    const std::string sent = take(client);
+    if (sent == publish_packet(Version::v5, topic, payload, 0, alias.view())) {
+      ++with;
+    } else if (!sent.empty()) {
+      EXPECT_EQ(sent, publish_packet(Version::v5, topic, payload));
+      ++without;
+    }
+  }
+  EXPECT_GT(with, 0U);
+  EXPECT_GT(without, 0U);
+  EXPECT_EQ(
+      with + without + server_->stats().dropped[static_cast<std::size_t>(MqttDrop::slow)].get(),
+      1500U);
+}
+
 // Goal: each message goes to one member of a group, in turn among those who are there, and to
 // ordinary subscribers besides (section 4.8.2).
 TEST_F(MqttServerTest, SharedSubscriptions) {
