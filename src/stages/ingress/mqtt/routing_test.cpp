@@ -2,6 +2,8 @@
 
 #include <string>
 
+#include "flow/batch.hpp"
+#include "flow/route_info.hpp"
 #include "stages/ingress/mqtt/server_fixture_test.hpp"
 
 namespace tocsin::ingress {
@@ -173,6 +175,44 @@ TEST_F(MqttServerTest, AliasesWithoutMemory) {
   EXPECT_EQ(
       with + without + server_->stats().dropped[static_cast<std::size_t>(MqttDrop::slow)].get(),
       1500U);
+}
+
+// Goal: a turn ends after a bounded number of deliveries, however few records they come from.
+TEST_F(MqttServerTest, FanOutIsBoundedInATurn) {
+  start();
+  constexpr std::uint32_t subscribers = 40;
+  constexpr std::uint32_t records = 100;
+  for (std::uint32_t i = 0; i < subscribers; ++i) {
+    const std::uint32_t client = join(Version::v3_1_1, std::to_string(i));
+    const std::string group = "$share/" + std::to_string(i) + "/t";
+    subscribe(client, Version::v3_1_1, {.filter = i % 2 == 0 ? "t" : group});
+  }
+  flow::BatchPool pool(1, std::size_t{256} * 1024);
+  flow::Batch& batch = *pool.acquire();
+  batch.open(Level::stored, WallTime{}, loop_.now(), {}, true);
+  const std::string source = static_cast<char>(AttributeTag::source) + "\x01\x00t"s;
+  for (std::uint32_t i = 0; i < records; ++i) {
+    RecordHeader header{};
+    header.mqtt = flow::mqtt_routed_bit;
+    header.payload_size = 1;
+    *batch.payload_tail() = 'x';
+    batch.append(header, source, loop_.now(), {});
+  }
+  batch.seal();
+  batch.assign(1, 1);
+  Router& router = server_->router();
+  router.on_batch(&batch);
+  const Counter& delivered = server_->stats().delivered;
+  std::uint64_t before = 0;
+  std::uint32_t turns = 1;
+  for (; !router.work(); ++turns) {
+    EXPECT_GT(delivered.get(), before);
+    EXPECT_LE(delivered.get() - before, 1024U + subscribers);
+    before = delivered.get();
+  }
+  EXPECT_EQ(turns, 4U);
+  EXPECT_EQ(delivered.get(), std::uint64_t{subscribers} * records);
+  EXPECT_EQ(pool.available(), 1U);
 }
 
 // Goal: each message goes to one member of a group, in turn among those who are there, and to
