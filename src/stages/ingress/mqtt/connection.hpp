@@ -85,8 +85,10 @@ class MqttConnection final : public io::StreamHandler, public flow::Timer {
   [[nodiscard]] Written write_publish(const RoutedMessage& message, std::uint16_t packet_id,
                                       std::uint8_t qos, bool retain, bool dup,
                                       std::span<const std::uint32_t> identifiers) noexcept;
-  /// Sends what waits in the session, as far as the client's window and the output allow.
+  /// Sends what waits in the session, as far as the client's window, the output and memory allow.
   void pump() noexcept;
+  /// The budget has more room than when a message found none.
+  void end_starving() noexcept;
 
   // --- for the Io and the loop
   // --------------------------------------------------------------------
@@ -197,6 +199,8 @@ class MqttConnection final : public io::StreamHandler, public flow::Timer {
 
   // connection_deliver.cpp
   [[nodiscard]] bool choose_alias(mqtt::Publish& publish, std::uint16_t& alias) const noexcept;
+  /// False: no room.
+  [[nodiscard]] bool send_waiting(Outbox& outbox) noexcept;
   [[nodiscard]] bool resend(Outbox& outbox) noexcept;
   [[nodiscard]] bool send_next(Outbox& outbox) noexcept;
   void handle_puback(const mqtt::Frame& frame) noexcept;
@@ -229,6 +233,7 @@ class MqttConnection final : public io::StreamHandler, public flow::Timer {
   bool dirty_ = false;
   bool resuming_ = false;
   bool waiting_ = false;
+  bool starved_ = false;
   std::uint16_t client_receive_maximum_ = 0;
   std::uint32_t inflight_ = 0;  // Publishes of the client that are not yet committed.
   std::uint32_t client_packet_size_max_ = 0;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cassert>
+#include <utility>
 
 #include "protocol/mqtt/forward.hpp"
 #include "stages/ingress/mqtt/connection.hpp"
@@ -77,13 +78,25 @@ bool MqttConnection::choose_alias(mqtt::Publish& publish, std::uint16_t& alias) 
 
 void MqttConnection::pump() noexcept {
   if (!can_send() || session_ == nullptr || !session_->outbox) return;
-  Outbox& outbox = *session_->outbox;
+  if (send_waiting(*session_->outbox) || !can_send()) return;
+  // What is on its way leads back here when it is sent; without it nothing would.
+  if (output_size() == 0 && !std::exchange(starved_, true)) server_.wait_for_memory(slot_);
+}
+
+bool MqttConnection::send_waiting(Outbox& outbox) noexcept {
   while (outbox.resent < outbox.inflight.size()) {
-    if (outbox.resent >= window() || !resend(outbox)) return;
+    if (outbox.resent >= window()) return true;
+    if (!resend(outbox)) return false;
   }
   while (!outbox.queue.empty() && outbox.inflight.size() < window()) {
-    if (!send_next(outbox)) return;
+    if (!send_next(outbox)) return false;
   }
+  return true;
+}
+
+void MqttConnection::end_starving() noexcept {
+  starved_ = false;
+  pump();
 }
 
 // Sends again what the session had in flight on an earlier connection ([MQTT-4.4.0-1]). False: no

@@ -120,5 +120,35 @@ TEST_F(MqttServerTest, UnknownClientsHaveLittleMemory) {
   EXPECT_FALSE(peer(later).closed) << "their memory is free again";
 }
 
+// Goal: a message that found no memory while its client was idle is sent when there is some,
+// without anything else happening on the connection.
+TEST_F(MqttServerTest, QueueGoesOnAfterShortage) {
+  start();
+  constexpr std::size_t clients = 100;
+  std::vector<std::uint32_t> subscribers;
+  for (std::size_t i = 0; i < clients; ++i) {
+    subscribers.push_back(join_session(Version::v5, std::to_string(i)).first);
+    subscribe(subscribers.back(), Version::v5, {.filter = "t", .qos = 1});
+  }
+  ByteBudget& budget = server_->budget();
+  std::size_t taken = budget.max() - budget.used();
+  ASSERT_TRUE(budget.charge(taken));
+  const std::string payload(3000, 'x');
+  route({.topic = "t", .payload = payload, .qos = 1});
+  route({.topic = "t", .payload = "2", .qos = 1});
+  EXPECT_EQ(take(subscribers[0]), "");
+  budget.refund(1000);
+  taken -= 1000;
+  turn();
+  EXPECT_EQ(take(subscribers[0]), "") << "too little";
+  budget.refund(taken);
+  turn(6);
+  const std::string both =
+      publish_packet(Version::v5, "t", payload, 1) + publish_packet(Version::v5, "t", "2", 2);
+  for (const std::uint32_t client : subscribers) {
+    EXPECT_TRUE(take(client) == both) << client;
+  }
+}
+
 }  // namespace
 }  // namespace tocsin::ingress

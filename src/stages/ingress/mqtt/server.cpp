@@ -157,8 +157,28 @@ MonoTime MqttServer::on_tick(MonoTime now) noexcept {
   scratch_.swap(dirty_);
   for (const std::uint32_t slot : scratch_) connections_[slot]->flush();
   end_holding();
-  if (!routed) return now;
-  return std::min(pause_due, trim(now));
+  const MonoTime due = std::min(pause_due, trim(now));
+  const bool fed = feed_starved();
+  return routed && fed ? due : now;
+}
+
+// False: there is more to do.
+bool MqttServer::feed_starved() noexcept {
+  constexpr std::size_t fed_per_turn = 64;
+  std::size_t fed = 0;
+  for (std::size_t i = 0; i < starved_.size();) {
+    const Starved starved = starved_[i];
+    if (budget_.used() >= starved.used) {
+      ++i;
+      continue;
+    }
+    if (fed++ == fed_per_turn) return false;
+    starved_[i] = starved_.back();
+    starved_.pop_back();
+    // Comes back to the end when there still is too little.
+    connections_[starved.slot]->end_starving();
+  }
+  return true;
 }
 
 MonoTime MqttServer::end_pauses(MonoTime now) noexcept {
