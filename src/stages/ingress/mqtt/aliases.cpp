@@ -24,11 +24,11 @@ std::uint16_t OutboundAliases::find(std::string_view topic) const noexcept {
                              : static_cast<std::uint16_t>(it - topics_.begin() + 1);
 }
 
-void OutboundAliases::add(std::string_view topic) {
+bool OutboundAliases::add(std::string_view topic) {
   assert(wants(topic));
-  [[maybe_unused]] const bool charged = budget_.charge(topic.size());
-  assert(charged);
+  if (!budget_.charge(topic.size())) return false;
   topics_.emplace_back(topic);
+  return true;
 }
 
 }  // namespace tocsin::ingress

@@ -47,18 +47,18 @@ class OutboundAliases {
 
   /// The alias of a topic that has one, else 0.
   [[nodiscard]] std::uint16_t find(std::string_view topic) const noexcept;
-  /// Whether add() would give it one.
+  /// Whether it is to have one.
   [[nodiscard]] bool wants(std::string_view topic) const noexcept {
     // An alias costs three bytes, in the packet that introduces it as well.
     constexpr std::size_t topic_size_min = 8;
-    return topics_.size() < max_ && topic.size() >= topic_size_min &&
-           topic.size() <= budget_.max() - budget_.used();
+    return topics_.size() < max_ && topic.size() >= topic_size_min;
   }
   /// The number that the next topic gets; add() makes it so.
   [[nodiscard]] std::uint16_t next() const noexcept {
     return static_cast<std::uint16_t>(topics_.size() + 1);
   }
-  void add(std::string_view topic);
+  /// False, and nothing changed, when the budget has no room.
+  [[nodiscard]] bool add(std::string_view topic);
 
  private:
   ByteBudget& budget_;

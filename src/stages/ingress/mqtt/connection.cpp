@@ -48,31 +48,34 @@ void MqttConnection::on_data(std::span<const std::byte> bytes) noexcept {
   last_received_ = server_.loop().now();
   busy_ = true;
   std::span<const std::byte> rest = bytes;
-  if (!carry_.empty()) {
-    if (stops_ == 0) rest = process_carried(rest);
-    if (!carry_.empty()) {
-      keep(rest);
-      return count_carried();
-    }
-  }
-  keep(rest.subspan(process(rest)));
+  if (!carry_.empty() && stops_ == 0) rest = process_carried(rest);
+  if (carry_.empty()) rest = rest.subspan(process(rest));
+  keep(rest);
   count_carried();
+  if (server_.holding()) hold_receiving();
 }
 
 void MqttConnection::count_carried() noexcept {
-  const std::size_t before = std::exchange(counted_carry_, carry_.size());
+  // Who does not read its answers may stay so for ever; the others must not wait for that.
+  const bool waits = state_ == State::connected && ((stops_ & ~stop_output) != 0 || resuming_);
+  const std::size_t before = std::exchange(counted_carry_, waits ? carry_.size() : 0);
   server_.carried(before, counted_carry_);
+  const bool early = state_ == State::await_connect;
+  const std::size_t early_before = std::exchange(counted_early_, early ? carry_.size() : 0);
+  server_.carried_early(early_before, counted_early_);
 }
 
 void MqttConnection::hold_receiving() noexcept {
-  if (!receiving() || held_) return;
+  // Only more input brings a partial packet to its end, and its memory back.
+  const bool partial = !carry_.empty();
+  if (state_ != State::connected || held_ || stops_ != 0 || resuming_ || partial) return;
   held_ = true;
-  server_.hold(slot_);
   control_->receive_stop(stream_);
 }
 
 void MqttConnection::end_hold() noexcept {
   if (!std::exchange(held_, false) || !receiving() || stops_ != 0 || resuming_) return;
+  last_received_ = server_.loop().now();
   control_->receive_start(stream_);
 }
 
@@ -82,6 +85,10 @@ void MqttConnection::keep(std::span<const std::byte> bytes) noexcept {
   const std::size_t limit = state_ == State::await_connect
                                 ? mqtt_first_packet_size_max + early_bytes_max
                                 : server_.options().packet_size_max + late_bytes_max;
+  if (state_ == State::await_connect &&
+      !server_.has_early_room(counted_early_, carry_.size() + bytes.size())) {
+    return abort(MqttClose::memory);
+  }
   const std::string_view text{reinterpret_cast<const char*>(bytes.data()), bytes.size()};
   if (carry_.size() + bytes.size() > limit || !carry_.append(text)) abort(MqttClose::memory);
 }
@@ -182,24 +189,26 @@ void MqttConnection::go_on(Stop reason) noexcept {
   if ((stops_ & reason) == 0) return;
   stops_ = static_cast<std::uint8_t>(stops_ & ~reason);
   if (stops_ == 0 && !std::exchange(resuming_, true)) server_.resume_later(slot_);
+  count_carried();
 }
 
 void MqttConnection::on_capacity() noexcept {
   // The server has moved us to its list of those that resume.
   waiting_ = false;
+  resuming_ = true;
   stops_ = static_cast<std::uint8_t>(stops_ & ~stop_capacity);
 }
 
 void MqttConnection::resume() noexcept {
   resuming_ = false;
-  if (!receiving() || stops_ != 0) return;
+  if (!receiving() || stops_ != 0) return count_carried();
   process_carried({});
   count_carried();
   if (!receiving() || stops_ != 0) return;
   if (ended_) return finish(MqttClose::end_of_stream, mqtt::ReasonCode::success);
   last_received_ = server_.loop().now();
-  if (server_.holding()) return hold_receiving();
-  control_->receive_start(stream_);
+  if (server_.holding()) hold_receiving();
+  if (!held_) control_->receive_start(stream_);
 }
 
 void MqttConnection::on_end(io::Errno error) noexcept {

@@ -53,7 +53,8 @@ class MqttConnection final : public io::StreamHandler, public flow::Timer {
   void end_pause() noexcept { go_on(stop_quota); }
   /// Processes what is held, and receives again when nothing stops it any more.
   void resume() noexcept;
-  /// Receives nothing until end_hold(): too much input is kept already.
+  /// Receives nothing until end_hold(), for others keep too much input already; unless it is
+  /// stopped anyway, in the middle of a packet, or not known yet.
   void hold_receiving() noexcept;
   void end_hold() noexcept;
   void flush() noexcept;
@@ -84,8 +85,10 @@ class MqttConnection final : public io::StreamHandler, public flow::Timer {
   [[nodiscard]] Written write_publish(const RoutedMessage& message, std::uint16_t packet_id,
                                       std::uint8_t qos, bool retain, bool dup,
                                       std::span<const std::uint32_t> identifiers) noexcept;
-  /// Sends what waits in the session, as far as the client's window and the output allow.
+  /// Sends what waits in the session, as far as the client's window, the output and memory allow.
   void pump() noexcept;
+  /// The budget has more room than when a message found none.
+  void end_starving() noexcept;
 
   // --- for the Io and the loop
   // --------------------------------------------------------------------
@@ -196,6 +199,8 @@ class MqttConnection final : public io::StreamHandler, public flow::Timer {
 
   // connection_deliver.cpp
   [[nodiscard]] bool choose_alias(mqtt::Publish& publish, std::uint16_t& alias) const noexcept;
+  /// False: no room.
+  [[nodiscard]] bool send_waiting(Outbox& outbox) noexcept;
   [[nodiscard]] bool resend(Outbox& outbox) noexcept;
   [[nodiscard]] bool send_next(Outbox& outbox) noexcept;
   void handle_puback(const mqtt::Frame& frame) noexcept;
@@ -223,15 +228,18 @@ class MqttConnection final : public io::StreamHandler, public flow::Timer {
   bool quota_taken_ = false;    // For the publish at hand, before it had to wait.
   bool event_taken_ = false;    // The event of the publish at hand is in; its message is to follow.
   bool busy_ = false;           // Traffic since the last trim().
+  bool held_ = false;           // Not stopped itself, but the server is holding().
   // In the server's lists; they outlast the connection, so recycle() leaves them alone.
   bool dirty_ = false;
-  bool held_ = false;
   bool resuming_ = false;
   bool waiting_ = false;
+  bool starved_ = false;
   std::uint16_t client_receive_maximum_ = 0;
   std::uint32_t inflight_ = 0;  // Publishes of the client that are not yet committed.
   std::uint32_t client_packet_size_max_ = 0;
-  std::size_t counted_carry_ = 0;  // What the server counts as carried by this connection.
+  // What the server counts as carried by this connection.
+  std::size_t counted_carry_ = 0;
+  std::size_t counted_early_ = 0;
   Duration keep_alive_{0};
   MonoTime last_received_{};
   ByteBuffer carry_;

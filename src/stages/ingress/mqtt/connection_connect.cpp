@@ -279,9 +279,11 @@ bool MqttConnection::keep_will(const mqtt::Will& will) noexcept {
   const std::string_view block = will.properties.block();
   const std::size_t size = mqtt::varint_size(static_cast<std::uint32_t>(block.size())) +
                            block.size() + 2 + will.topic.size() + will.payload.size();
-  SharedBytes& budget = server_.shared().kept;
+  SharedBytes& budget = server_.shared().wills;
   if (!budget.charge(size)) {
-    abort(MqttClose::memory);
+    // What this CONNECT has begun ends with it.
+    if (!session_present_) session_->expiry_s = 0;
+    refuse_connect(ReasonCode::quota_exceeded, ReturnCode::server_unavailable);
     return false;
   }
   std::string bytes(size, '\0');

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cassert>
+#include <utility>
 
 #include "protocol/mqtt/forward.hpp"
 #include "stages/ingress/mqtt/connection.hpp"
@@ -43,22 +44,26 @@ MqttConnection::Written MqttConnection::write_publish(
     extras.subscription_ids = identifiers;
     new_alias = choose_alias(publish, extras.topic_alias);
   }
-  const std::size_t size = mqtt::forward_size(publish, properties, extras, version_);
+  std::size_t size = mqtt::forward_size(publish, properties, extras, version_);
   if (size == 0 || size > client_packet_size_max_) return Written::too_large;
   if (output_size() > 0 && output_size() + size > server_.options().output_bytes_max) {
     return Written::no_room;
   }
   const std::span<char> out = pending_.tail(size);
   if (out.empty()) return Written::no_room;
+  // The packet itself may have taken the memory that the alias needs.
+  if (new_alias && !aliases_out_->add(message.topic)) {
+    extras.topic_alias = 0;
+    size = mqtt::forward_size(publish, properties, extras, version_);
+  }
   mqtt::write_forward(out, publish, properties, extras, version_);
-  if (new_alias) aliases_out_->add(message.topic);
   server_.stats().delivered.add();
   committed(size);
   return Written::yes;
 }
 
-// An alias that the topic has takes its place. True: it is to get the one chosen, once the packet
-// that says so is written.
+// An alias that the topic has takes its place. True: it is to get the one chosen, once there is
+// room for the packet that says so.
 bool MqttConnection::choose_alias(mqtt::Publish& publish, std::uint16_t& alias) const noexcept {
   if (!aliases_out_) return false;
   alias = aliases_out_->find(publish.topic);
@@ -73,13 +78,25 @@ bool MqttConnection::choose_alias(mqtt::Publish& publish, std::uint16_t& alias) 
 
 void MqttConnection::pump() noexcept {
   if (!can_send() || session_ == nullptr || !session_->outbox) return;
-  Outbox& outbox = *session_->outbox;
+  if (send_waiting(*session_->outbox) || !can_send()) return;
+  // What is on its way leads back here when it is sent; without it nothing would.
+  if (output_size() == 0 && !std::exchange(starved_, true)) server_.wait_for_memory(slot_);
+}
+
+bool MqttConnection::send_waiting(Outbox& outbox) noexcept {
   while (outbox.resent < outbox.inflight.size()) {
-    if (outbox.resent >= window() || !resend(outbox)) return;
+    if (outbox.resent >= window()) return true;
+    if (!resend(outbox)) return false;
   }
   while (!outbox.queue.empty() && outbox.inflight.size() < window()) {
-    if (!send_next(outbox)) return;
+    if (!send_next(outbox)) return false;
   }
+  return true;
+}
+
+void MqttConnection::end_starving() noexcept {
+  starved_ = false;
+  pump();
 }
 
 // Sends again what the session had in flight on an earlier connection ([MQTT-4.4.0-1]). False: no

@@ -90,6 +90,7 @@ void MqttConnection::flush_and_close(MqttClose reason) noexcept {
   close_reason_ = reason;
   state_ = State::flushing;
   control_->receive_stop(stream_);
+  count_carried();
   leave_session();
   if (output_size() == 0) return close_stream();
   arm_after(linger);
@@ -196,8 +197,9 @@ void MqttConnection::on_timer(MonoTime now) noexcept {
     default:
       return;
   }
-  // While we have no room for its events, silence is ours, not the client's.
-  const bool ours = (stops_ & (stop_capacity | stop_inflight | stop_quota)) != 0;
+  // While we have no room for its events, or for anybody's, silence is ours, not the client's.
+  const bool ours = (stops_ & (stop_capacity | stop_inflight | stop_quota)) != 0 ||
+                    (held_ && (stops_ & stop_output) == 0);
   const MonoTime due = (ours ? now : last_received_) + keep_alive_;
   if (due > now) return server_.loop().arm(*this, due);
   end(MqttClose::keep_alive, ReasonCode::keep_alive_timeout);

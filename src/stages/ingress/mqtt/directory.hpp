@@ -47,9 +47,12 @@ class SessionDirectory {
 
 /// What the servers of all reactors share. Outlives them.
 struct BrokerShared {
-  explicit BrokerShared(std::size_t kept_bytes_max) : kept(kept_bytes_max) {}
+  /// `bytes_max`: a quarter for wills, the rest for messages that wait in sessions.
+  explicit BrokerShared(std::size_t bytes_max)
+      : kept(bytes_max - bytes_max / 4), wills(bytes_max / 4) {}
   SessionDirectory directory;
   SharedBytes kept;                  ///< Messages that sessions hold.
+  SharedBytes wills;                 ///< Their own: a queue that nobody reads must not refuse them.
   std::vector<MqttServer*> servers;  ///< Filled before the threads run.
   std::atomic<std::uint64_t> last_uid{0};
 };

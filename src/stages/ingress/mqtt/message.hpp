@@ -27,6 +27,7 @@ class SharedBytes {
   }
   void refund(std::size_t size) noexcept { used_.fetch_sub(size, std::memory_order_relaxed); }
   [[nodiscard]] std::size_t used() const noexcept { return used_.load(std::memory_order_relaxed); }
+  [[nodiscard]] std::size_t max() const noexcept { return max_; }
 
  private:
   std::size_t max_;

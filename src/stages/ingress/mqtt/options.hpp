@@ -66,7 +66,7 @@ inline constexpr std::array<OptionSpec, 22> mqtt_options{{
      .fallback = "16MiB",
      .min = 262'144,
      .max = 1'099'511'627'776,
-     .help = "Memory for partial packets, output and wills of all connections together."},
+     .help = "Memory for partial packets, output and topic aliases of all connections together."},
     {.key = "subscriptions_max",
      .type = OptionType::integer,
      .fallback = "32",
@@ -139,7 +139,7 @@ inline constexpr std::array<OptionSpec, 22> mqtt_options{{
      .min = 65'536,
      .max = 1'073'741'824,
      .help = "Memory for notifications on their way to the subscribers of all reactors, and as "
-             "much again for messages that wait in sessions."},
+             "much again for messages that wait in sessions and for wills."},
 }};
 
 struct MqttOptions {

@@ -13,8 +13,9 @@ namespace {
 
 using mqtt::ReasonCode;
 
-// Records walked over in one turn: the sockets wait for them.
-constexpr std::uint32_t records_per_turn = 1024;
+// Records and receivers of their messages in one turn, to within a record: the sockets wait for
+// them.
+constexpr std::uint64_t work_per_turn = 1024;
 constexpr std::uint64_t group_mark = 1;
 
 std::uint64_t trie_value(const Subscription& subscription) noexcept {
@@ -159,16 +160,16 @@ void Router::send_retained(Session& session, const Subscription& subscription) {
 // -------------------------------------------------------------------------------------
 
 bool Router::work() noexcept {
-  std::uint32_t budget = records_per_turn;
+  std::uint64_t done = 0;
   while (!batches_.empty()) {
     flow::Batch& batch = *batches_.front();
     auto* const range = static_cast<flow::SettlementRange*>(batch.settlement);
     const flow::BlockView block = batch.view();
     for (; record_ < block.size(); ++record_) {
-      if (budget == 0) return false;
-      --budget;
+      if (done >= work_per_turn) return false;
+      ++done;
       const RecordView record = block.record(record_);
-      if ((record.header().mqtt & flow::mqtt_routed_bit) != 0) route_record(record, range);
+      if ((record.header().mqtt & flow::mqtt_routed_bit) != 0) done += route_record(record, range);
     }
     record_ = 0;
     batches_.pop_front();
@@ -178,9 +179,10 @@ bool Router::work() noexcept {
   return true;
 }
 
-void Router::route_record(const RecordView& record, flow::SettlementRange* range) noexcept {
+std::uint32_t Router::route_record(const RecordView& record,
+                                   flow::SettlementRange* range) noexcept {
   const flow::RouteInfo info = flow::route_info(record);
-  if (info.topic.empty()) return;
+  if (info.topic.empty()) return 0;
   RoutedMessage message;
   message.topic = info.topic;
   message.payload = record.payload();
@@ -197,11 +199,12 @@ void Router::route_record(const RecordView& record, flow::SettlementRange* range
       // Section 3.3.2.3.3: what has expired is not even begun; but it replaced what was retained.
       message.payload = {};
       if (message.retain) retain(message);
-      return server_.stats().drop(MqttDrop::expired);
+      server_.stats().drop(MqttDrop::expired);
+      return 0;
     }
   }
   if (message.retain) retain(message);
-  route(message);
+  return route(message);
 }
 
 void Router::retain(const RoutedMessage& message) noexcept {
@@ -255,8 +258,8 @@ void Router::add_match(const Subscription& subscription, const RoutedMessage& me
   if (options.identifier != 0) delivery.identifiers.push_back(options.identifier);
 }
 
-void Router::route(const RoutedMessage& message) noexcept {
-  if (trie_.size() == 0) return;
+std::uint32_t Router::route(const RoutedMessage& message) noexcept {
+  if (trie_.size() == 0) return 0;
   ++round_;
   match_count_ = 0;
   matched_groups_.clear();
@@ -275,6 +278,7 @@ void Router::route(const RoutedMessage& message) noexcept {
     deliver(*matches_[i].session, message, kept, delivery);
   }
   for (Group* const group : matched_groups_) groups_.route(*group, message, kept);
+  return static_cast<std::uint32_t>(match_count_ + matched_groups_.size());
 }
 
 }  // namespace tocsin::ingress

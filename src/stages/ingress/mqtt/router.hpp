@@ -61,7 +61,8 @@ class Router {
   [[nodiscard]] bool idle() const noexcept { return batches_.empty(); }
   /// Routes what one turn allows. False: there is more.
   bool work() noexcept;
-  void route(const RoutedMessage& message) noexcept;
+  /// Returns its work: how many sessions and groups it was for.
+  std::uint32_t route(const RoutedMessage& message) noexcept;
   /// Gives a message to one session. `kept` is the message's copy, made when it is needed first.
   void deliver(Session& session, const RoutedMessage& message, MessageRef& kept,
                const Delivery& delivery) noexcept;
@@ -76,7 +77,7 @@ class Router {
     Session* session = nullptr;
     Delivery delivery;
   };
-  void route_record(const RecordView& record, flow::SettlementRange* range) noexcept;
+  std::uint32_t route_record(const RecordView& record, flow::SettlementRange* range) noexcept;
   void enqueue(Session& session, const RoutedMessage& message, MessageRef& kept,
                const Delivery& delivery) noexcept;
   void add_match(const Subscription& subscription, const RoutedMessage& message);

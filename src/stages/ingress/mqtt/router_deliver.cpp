@@ -69,6 +69,11 @@ void Router::enqueue(Session& session, const RoutedMessage& message, MessageRef&
       outbox.queue_bytes >= options.session_bytes_max) {
     return server_.stats().drop(MqttDrop::queue_full);
   }
+  // The last quarter is for those who are there: queues that nobody reads must not stop them.
+  const bool away = session.connection == nullptr;
+  if (away && shared_.kept.used() > shared_.kept.max() / 4 * 3) {
+    return server_.stats().drop(MqttDrop::memory);
+  }
   if (!kept) kept = KeptMessage::make(message, shared_.kept);
   if (!kept) return server_.stats().drop(MqttDrop::memory);
   Outgoing& queued = outbox.queue.emplace_back();

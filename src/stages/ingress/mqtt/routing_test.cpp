@@ -2,6 +2,8 @@
 
 #include <string>
 
+#include "flow/batch.hpp"
+#include "flow/route_info.hpp"
 #include "stages/ingress/mqtt/server_fixture_test.hpp"
 
 namespace tocsin::ingress {
@@ -136,6 +138,81 @@ TEST_F(MqttServerTest, ClientLimits) {
   EXPECT_EQ(take(client), publish_packet(Version::v5, "devices/1/state", "1", 0, alias.view()) +
                               publish_packet(Version::v5, "", "2", 0, alias.view()) +
                               publish_packet(Version::v5, "devices/2/state", "3"));
+}
+
+// Goal: however little of the budget is left, a message goes out with an alias, without one, or not
+// at all. Method: every remainder there can be; each message asks for an alias of its own.
+TEST_F(MqttServerTest, AliasesWithoutMemory) {
+  options_.topic_alias_max = 2000;
+  start();
+  mqtt::PropertyBuilder<8> wishes;
+  wishes.add_u16(PropertyId::topic_alias_maximum, 2000);
+  const std::uint32_t client = join(Version::v5, "dev", wishes.view());
+  subscribe(client, Version::v5, {.filter = "#", .qos = 0});
+  ByteBudget& budget = server_->budget();
+  std::size_t with = 0;
+  std::size_t without = 0;
+  for (std::size_t left = 0; left < 1500; ++left) {
+    const std::size_t taken = budget.max() - budget.used() - left;
+    ASSERT_TRUE(budget.charge(taken));
+    const std::string topic = std::to_string(left) + std::string(300, 't');
+    const std::string payload(300, 'x');
+    server_->router().route({.topic = topic, .payload = payload});
+    budget.refund(taken);
+    turn();
+    mqtt::PropertyBuilder<8> alias;
+    alias.add_u16(PropertyId::topic_alias, static_cast<std::uint16_t>(with + 1));
+    const std::string sent = take(client);
+    if (sent == publish_packet(Version::v5, topic, payload, 0, alias.view())) {
+      ++with;
+    } else if (!sent.empty()) {
+      EXPECT_EQ(sent, publish_packet(Version::v5, topic, payload));
+      ++without;
+    }
+  }
+  EXPECT_GT(with, 0U);
+  EXPECT_GT(without, 0U);
+  EXPECT_EQ(
+      with + without + server_->stats().dropped[static_cast<std::size_t>(MqttDrop::slow)].get(),
+      1500U);
+}
+
+// Goal: a turn ends after a bounded number of deliveries, however few records they come from.
+TEST_F(MqttServerTest, FanOutIsBoundedInATurn) {
+  start();
+  constexpr std::uint32_t subscribers = 40;
+  constexpr std::uint32_t records = 100;
+  for (std::uint32_t i = 0; i < subscribers; ++i) {
+    const std::uint32_t client = join(Version::v3_1_1, std::to_string(i));
+    const std::string group = "$share/" + std::to_string(i) + "/t";
+    subscribe(client, Version::v3_1_1, {.filter = i % 2 == 0 ? "t" : group});
+  }
+  flow::BatchPool pool(1, std::size_t{256} * 1024);
+  flow::Batch& batch = *pool.acquire();
+  batch.open(Level::stored, WallTime{}, loop_.now(), {}, true);
+  const std::string source = static_cast<char>(AttributeTag::source) + "\x01\x00t"s;
+  for (std::uint32_t i = 0; i < records; ++i) {
+    RecordHeader header{};
+    header.mqtt = flow::mqtt_routed_bit;
+    header.payload_size = 1;
+    *batch.payload_tail() = 'x';
+    batch.append(header, source, loop_.now(), {});
+  }
+  batch.seal();
+  batch.assign(1, 1);
+  Router& router = server_->router();
+  router.on_batch(&batch);
+  const Counter& delivered = server_->stats().delivered;
+  std::uint64_t before = 0;
+  std::uint32_t turns = 1;
+  for (; !router.work(); ++turns) {
+    EXPECT_GT(delivered.get(), before);
+    EXPECT_LE(delivered.get() - before, 1024U + subscribers);
+    before = delivered.get();
+  }
+  EXPECT_EQ(turns, 4U);
+  EXPECT_EQ(delivered.get(), std::uint64_t{subscribers} * records);
+  EXPECT_EQ(pool.available(), 1U);
 }
 
 // Goal: each message goes to one member of a group, in turn among those who are there, and to

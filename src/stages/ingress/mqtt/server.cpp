@@ -135,9 +135,13 @@ void MqttServer::end_holding() noexcept {
   constexpr std::size_t share_to_go_on = 16;
   if (!holding_ || carried_ > budget_.max() / share_to_go_on) return;
   holding_ = false;
-  scratch_.clear();
-  scratch_.swap(held_);
-  for (const std::uint32_t slot : scratch_) connections_[slot]->end_hold();
+  for (const auto& connection : connections_) connection->end_hold();
+}
+
+bool MqttServer::has_early_room(std::size_t before, std::size_t after) const noexcept {
+  constexpr std::size_t share_of_early = 8;
+  const std::size_t max = std::max(budget_.max() / share_of_early, mqtt_first_packet_size_max);
+  return carried_early_ - before + after <= max;
 }
 
 MonoTime MqttServer::on_tick(MonoTime now) noexcept {
@@ -153,8 +157,28 @@ MonoTime MqttServer::on_tick(MonoTime now) noexcept {
   scratch_.swap(dirty_);
   for (const std::uint32_t slot : scratch_) connections_[slot]->flush();
   end_holding();
-  if (!routed) return now;
-  return std::min(pause_due, trim(now));
+  const MonoTime due = std::min(pause_due, trim(now));
+  const bool fed = feed_starved();
+  return routed && fed ? due : now;
+}
+
+// False: there is more to do.
+bool MqttServer::feed_starved() noexcept {
+  constexpr std::size_t fed_per_turn = 64;
+  std::size_t fed = 0;
+  for (std::size_t i = 0; i < starved_.size();) {
+    const Starved starved = starved_[i];
+    if (budget_.used() >= starved.used) {
+      ++i;
+      continue;
+    }
+    if (fed++ == fed_per_turn) return false;
+    starved_[i] = starved_.back();
+    starved_.pop_back();
+    // Comes back to the end when there still is too little.
+    connections_[starved.slot]->end_starving();
+  }
+  return true;
 }
 
 MonoTime MqttServer::end_pauses(MonoTime now) noexcept {

@@ -144,12 +144,23 @@ class MqttServer final : public io::AcceptHandler,
   void resume_later(std::uint32_t slot) noexcept;
   /// The intake had no capacity: told again after on_ready().
   void wait_for_capacity(std::uint32_t slot) noexcept;
-  /// A connection's kept input went from `before` to `after` bytes. When all of it together takes a
-  /// good part of the budget, nobody's receiving is armed until most of it is worked off: the
-  /// sockets' windows are the back-pressure, and no connection is closed for want of memory.
+  /// The budget had no room for a message that waits in its session, and nothing of the connection
+  /// is on its way that would bring it back to it: told again when less of the budget is used.
+  void wait_for_memory(std::uint32_t slot) {
+    starved_.push_back({.slot = slot, .used = budget_.used()});
+  }
+  /// Whole packets that a connection keeps while we cannot take them went from `before` to `after`
+  /// bytes. When all of them together take a good part of the budget, nobody's receiving is armed
+  /// until most of it is worked off: the sockets' windows are the back-pressure, and no connection
+  /// is closed for want of memory. A partial packet is not counted: only more input ends it.
   void carried(std::size_t before, std::size_t after) noexcept;
   [[nodiscard]] bool holding() const noexcept { return holding_; }
-  void hold(std::uint32_t slot) { held_.push_back(slot); }
+  /// Input kept of clients that nobody knows yet: a small part of the budget, so that they cannot
+  /// take the memory of those who are known.
+  void carried_early(std::size_t before, std::size_t after) noexcept {
+    carried_early_ = carried_early_ - before + after;
+  }
+  [[nodiscard]] bool has_early_room(std::size_t before, std::size_t after) const noexcept;
   void recycle(std::uint32_t slot) noexcept;
 
  private:
@@ -158,7 +169,12 @@ class MqttServer final : public io::AcceptHandler,
     std::uint32_t generation = 0;
     MonoTime due{};
   };
+  struct Starved {
+    std::uint32_t slot = 0;
+    std::size_t used = 0;  // Of the budget, when there was no room.
+  };
   MonoTime end_pauses(MonoTime now) noexcept;
+  bool feed_starved() noexcept;
   MonoTime trim(MonoTime now) noexcept;
   void wake() noexcept;
   void end_holding() noexcept;
@@ -186,11 +202,12 @@ class MqttServer final : public io::AcceptHandler,
   std::uint32_t open_ = 0;
   bool draining_ = false;
   bool woken_ = false;
-  std::vector<std::uint32_t> held_;
   std::size_t carried_ = 0;
+  std::size_t carried_early_ = 0;
   bool holding_ = false;
   bool wills_ready_ = false;
   std::vector<Pause> pauses_;
+  std::vector<Starved> starved_;
   MonoTime next_trim_ = MonoTime::max();
   Router router_;
   Sessions sessions_;

@@ -97,6 +97,7 @@ class MqttServerTest : public ::testing::Test {
     server_.reset();
     EXPECT_EQ(shared_.directory.size(), 0U);
     EXPECT_EQ(shared_.kept.used(), 0U) << "messages were not given back";
+    EXPECT_EQ(shared_.wills.used(), 0U) << "wills were not given back";
     EXPECT_EQ(hub_.bytes_used(), 0U);
   }
   void turn(int n = 3) {

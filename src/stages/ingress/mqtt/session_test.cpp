@@ -250,6 +250,44 @@ TEST_F(MqttServerTest, DelayedWills) {
   EXPECT_EQ(intake_.events.size(), 4U) << "a clean start ends the session";
 }
 
+// Goal: queues that nobody reads leave a part of the memory to those who are there, and all of
+// their own to wills; a will without memory is refused in the words of the version.
+TEST_F(MqttServerTest, MemoryOfQueuesAndWills) {
+  options_.session_bytes_max = 1 << 20;
+  start();
+  auto [away, present] = join_session(Version::v5, "away");
+  subscribe(away, Version::v5, {.filter = "away", .qos = 1});
+  io_.arrive(away, "\xe0\x00"s);
+  auto [there, again] = join_session(Version::v5, "there");
+  subscribe(there, Version::v5, {.filter = "there", .qos = 1});
+  const std::string payload(10'000, 'x');
+  const auto& dropped = server_->stats().dropped[static_cast<std::size_t>(MqttDrop::memory)];
+  for (int i = 0; i < 100 && dropped.get() == 0; ++i) {
+    route({.topic = "away", .payload = payload, .qos = 1});
+  }
+  EXPECT_EQ(dropped.get(), 1U);
+  EXPECT_LT(shared_.kept.used(), shared_.kept.max() * 4 / 5);
+  route({.topic = "there", .payload = payload, .qos = 1});
+  EXPECT_EQ(take(there), publish_packet(Version::v5, "there", payload, 1));
+  EXPECT_EQ(dropped.get(), 1U);
+
+  const auto connect = [&](Version version, std::string_view id) {
+    const std::uint32_t client = *io_.accept();
+    io_.arrive(client,
+               connect_packet(version, id, 0, false, mqtt::Will{.topic = "w", .payload = "gone"}));
+    turn();
+    return take(client);
+  };
+  EXPECT_EQ(connect(Version::v5, "five").substr(3, 1), "\0"s);
+  const std::size_t left = shared_.wills.max() - shared_.wills.used();
+  ASSERT_TRUE(shared_.wills.charge(left));
+  const std::size_t sessions = shared_.directory.size();
+  EXPECT_EQ(connect(Version::v5, "late"), "\x20\x03\x00\x97\x00"s);
+  EXPECT_EQ(connect(Version::v3_1_1, "late"), "\x20\x02\x00\x03"s);
+  EXPECT_EQ(shared_.directory.size(), sessions) << "nothing remains of them";
+  shared_.wills.refund(left);
+}
+
 // Goal: DISCONNECT 0x04 asks for the will; a session that never was to be kept stays so.
 TEST_F(MqttServerTest, DisconnectReasons) {
   start();
