@@ -125,6 +125,29 @@ TEST_P(KernelIo, ClosesAListenerAtRest) {
   EXPECT_TRUE(acceptor_->peers.empty());
 }
 
+// Goal: a full stream table is told once a rest, not once a connection, and accepting goes on.
+TEST_P(KernelIo, RestsWhenThereAreNoStreams) {
+  acceptor_.reset();
+  io_ = GetParam().make({.streams_max = 1});
+  ASSERT_NE(io_, nullptr);
+  acceptor_ = std::make_unique<Acceptor>(*io_);
+  listener_ = *io_->listen(*parse_endpoint("127.0.0.1:0"), false, *acceptor_);
+  std::vector<UniqueFd> clients;
+  for (int i = 0; i < 8; ++i) clients.push_back(raw_client());
+  ASSERT_TRUE(run_until([&] { return !acceptor_->errors.empty(); }));
+  EXPECT_EQ(acceptor_->errors, std::vector<Errno>{ENOBUFS});
+  ASSERT_EQ(acceptor_->peers.size(), 1U);
+  acceptor_->peers.front().close();
+  clients.clear();
+  clients.push_back(raw_client());
+  ASSERT_TRUE(run_until([&] {
+    if (acceptor_->peers.size() > 1 && acceptor_->peers.back().closed == 0) {
+      acceptor_->peers.back().close();
+    }
+    return acceptor_->peers.size() > 1 && acceptor_->peers.back().closed == 1;
+  }));
+}
+
 // Goal: an Io that was prepared on one thread works on another.
 TEST_P(KernelIo, IsUsedByTheThreadThatPolls) {
   std::thread owner([&] {
