@@ -8,8 +8,11 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 
+#include <algorithm>
+#include <array>
 #include <cerrno>
 #include <thread>
+#include <vector>
 
 #include "io/posix/sockets.hpp"
 #include "tests/contract/io_contract_kernel.hpp"
@@ -225,6 +228,27 @@ TEST_P(KernelIo, DoesNotReportAShortWriteAsSynced) {
   ASSERT_TRUE(finished);
   EXPECT_EQ(done.error, EFBIG);
   EXPECT_EQ(io_->size(*file).value(), 10'000U);
+  io_->close_file(*file);
+  ASSERT_TRUE(io_->remove(path));
+}
+
+// Goal: where direct writes do not work, all that are in flight go through the page cache. Method:
+// the kernel refuses them at unaligned offsets.
+TEST_P(KernelIo, WritesInFlightFallBackTogether) {
+  std::string path = testing::TempDir() + "/tocsin-direct-XXXXXX";
+  const UniqueFd created{::mkstemp(path.data())};
+  const auto file = io_->open(path, OpenMode::write_existing);
+  ASSERT_TRUE(file);
+  io_->write_directly(*file);
+  const std::string text = contract::pattern(4000);
+  std::array<contract::FileDone, 4> done;
+  for (std::size_t i = 0; i < done.size(); ++i) {
+    io_->write_and_sync(*file, bytes_of(text), i * text.size(), done[i]);
+  }
+  ASSERT_TRUE(run_until(
+      [&] { return std::ranges::all_of(done, [](const auto& d) { return d.count == 1; }); }));
+  for (const auto& one : done) EXPECT_EQ(one.error, 0);
+  EXPECT_EQ(io_->size(*file).value(), done.size() * text.size());
   io_->close_file(*file);
   ASSERT_TRUE(io_->remove(path));
 }
