@@ -50,6 +50,7 @@ class Someone final : public flow::Identity {
                             std::string_view) const noexcept override {
     return true;
   }
+  [[nodiscard]] bool revoked() const noexcept override { return name_ == "gone"; }
 
  private:
   std::string name_;
@@ -80,13 +81,13 @@ class FakeAuthenticator final : public flow::Authenticator {
     }
     return answer;
   }
-  void answer(bool accepted) {
+  void answer(bool accepted, std::string name = "someone") {
     const auto [ticket, to] = pending.front();
     pending.erase(pending.begin());
     auto answer = std::make_unique<flow::AuthAnswer>();
     answer->ticket = ticket;
     answer->result = accepted ? flow::AuthResult::accepted : flow::AuthResult::bad_credentials;
-    if (accepted) answer->identity = std::make_shared<Someone>("someone");
+    if (accepted) answer->identity = std::make_shared<Someone>(std::move(name));
     to.loop->post({.to = to.receiver, .kind = to.kind, .arg = 0, .object = answer.release()});
   }
 
@@ -374,6 +375,18 @@ TEST_F(HttpHardeningTest, AuthenticatesBeforeTheBody) {
   turns();
   EXPECT_THAT(refused_client.sent, StartsWith("HTTP/1.1 401 "));
   expect_closing(refused_client);
+}
+
+// Goal: whoever was removed while his answer was on its way sends nothing.
+TEST_F(HttpHardeningTest, RevokedWhileAuthenticating) {
+  start();
+  server_->set_authenticator(&authenticator_);
+  auto& client = connect();
+  test::FakeIo::deliver(client, post("{}", later));
+  authenticator_.answer(true, "gone");
+  turns();
+  EXPECT_THAT(client.sent, StartsWith("HTTP/1.1 403 "));
+  EXPECT_TRUE(intake_.events.empty());
 }
 
 // Goal: a late or lost answer harms nobody: not the connection's successor, and not the drain.
