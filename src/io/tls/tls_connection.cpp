@@ -115,7 +115,8 @@ int TlsConnection::bio_send(void* self, const unsigned char* bytes, std::size_t 
 }
 
 int TlsConnection::take_output(std::span<const std::byte> bytes) {
-  if (record_in_flight_) return MBEDTLS_ERR_SSL_WANT_WRITE;
+  // An alert flushes first what mbedTLS still holds: a record, which write_records() sends.
+  if (record_in_flight_ || (record_pending_ && !writing_)) return MBEDTLS_ERR_SSL_WANT_WRITE;
   if (std::exchange(record_sent_, false)) return static_cast<int>(bytes.size());
   if (!writing_) {
     if (flight_.size() + bytes.size() > flight_size_max) return MBEDTLS_ERR_SSL_INTERNAL_ERROR;
@@ -204,6 +205,7 @@ void TlsConnection::write_records() {
     const int n = mbedtls_ssl_write(
         ssl_.get(), reinterpret_cast<const unsigned char*>(sending_.data()), sending_.size());
     writing_ = false;
+    record_pending_ = n == MBEDTLS_ERR_SSL_WANT_WRITE;
     if (n == MBEDTLS_ERR_SSL_WANT_WRITE) return;
     if (n <= 0) {
       // The handler must not be called from inside its own send().
@@ -307,7 +309,7 @@ void TlsConnection::on_closed() noexcept {
   flight_ = {};
   flight_sending_ = {};
   sending_ = {};
-  record_in_flight_ = record_sent_ = write_failed_ = false;
+  record_in_flight_ = record_sent_ = record_pending_ = write_failed_ = false;
   receiving_ = ended_ = stream_closed_ = false;
   phase_ = Phase::free;
   server_.recycle(*this);

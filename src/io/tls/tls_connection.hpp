@@ -88,6 +88,7 @@ class TlsConnection final : public StreamHandler {
   bool writing_ = false;                      // Inside mbedtls_ssl_write().
   bool record_in_flight_ = false;             // The Io sends from mbedTLS's buffer.
   bool record_sent_ = false;                  // It has; mbedTLS does not know yet.
+  bool record_pending_ = false;               // mbedtls_ssl_write() wants to be called again.
   bool write_failed_ = false;
   bool receiving_ = false;
   bool ended_ = false;  // The handler knows.

@@ -252,6 +252,36 @@ TEST_F(TlsServerTest, ADamagedRecordEndsTheConnection) {
   EXPECT_EQ(server->stats().record_failures.get(), 1U);
 }
 
+// Goal: what breaks while a record waits behind the last of the handshake does not send it twice.
+TEST_F(TlsServerTest, ARecordThatWaitsIsSentOnce) {
+  start();
+  while (client->state() == TlsState::handshaking && echo.control == nullptr) {
+    const std::string outgoing = client->take_outgoing();
+    handler->on_data(bytes_of(outgoing));
+    if (echo.control != nullptr) break;
+    ASSERT_FALSE(io.sending.empty());
+    client->receive(std::exchange(io.sending, {}));
+    handler->on_sent(0);
+  }
+  ASSERT_FALSE(io.sending.empty()) << "the last of the handshake is on its way";
+  client->receive(io.sending);
+  ASSERT_EQ(client->state(), TlsState::open) << client->error();
+  echo.echoing = false;
+  const std::string answer(2000, 'x');
+  server->send(echo.stream, bytes_of(answer));
+  client->send(bytes_of("hello"));
+  std::string outgoing = client->take_outgoing();
+  outgoing[outgoing.size() - 3] ^= 1;
+  handler->on_data(bytes_of(outgoing));
+  EXPECT_EQ(echo.ends, 1);
+  std::size_t sent = 0;
+  for (io.sending = {}, handler->on_sent(0); !io.sending.empty(); handler->on_sent(0)) {
+    sent += std::exchange(io.sending, {}).size();
+  }
+  EXPECT_GT(sent, answer.size());
+  EXPECT_LT(sent, 2 * answer.size());
+}
+
 TEST_F(TlsServerTest, NothingGrowsBeyondTheBudget) {
   start(tls_connection_bytes - 1);
   EXPECT_TRUE(io.closing);
