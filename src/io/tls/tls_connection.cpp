@@ -179,9 +179,10 @@ void TlsConnection::read_records() {
       handler_->on_data(std::span(buffer).first(static_cast<std::size_t>(got)));
     } else if (got == MBEDTLS_ERR_SSL_WANT_READ) {
       return;
-    } else if (got == 0 || got == MBEDTLS_ERR_SSL_PEER_CLOSE_NOTIFY) {
+    } else if (got == MBEDTLS_ERR_SSL_PEER_CLOSE_NOTIFY) {
       end_of_stream(0);
-    } else if (!goes_on(got)) {
+    } else if (got < 0 && !goes_on(got)) {
+      // 0 is an empty record behind another one, never the end: input that is used up is WANT_READ.
       // WANT_WRITE included: only who asks for a renegotiation while he does not read gets us
       // there.
       broken();

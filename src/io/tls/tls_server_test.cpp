@@ -2,6 +2,7 @@
 #include "io/tls/tls_server.hpp"
 
 #include <gtest/gtest.h>
+#include <mbedtls/ssl.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -237,6 +238,61 @@ TEST_F(TlsServerTest, ReadsWhileItSends) {
   EXPECT_EQ(echo.received, "hello");
   pump(4096);
   EXPECT_TRUE(answered == answer + "hello") << answered.size();
+}
+
+// Goal: empty records, which some libraries send to hide lengths, are no end. Method: mbedTLS
+// itself as the client, because ours sends none.
+TEST_F(TlsServerTest, EmptyRecordsAreNothing) {
+  start();
+  echo.echoing = false;
+  struct Raw {
+    std::string incoming, outgoing;
+    static int send(void* self, const unsigned char* bytes, std::size_t size) {
+      static_cast<Raw*>(self)->outgoing.append(reinterpret_cast<const char*>(bytes), size);
+      return static_cast<int>(size);
+    }
+    static int receive(void* self, unsigned char* into, std::size_t size) {
+      std::string& from = static_cast<Raw*>(self)->incoming;
+      if (from.empty()) return MBEDTLS_ERR_SSL_WANT_READ;
+      const std::size_t n = from.copy(reinterpret_cast<char*>(into), size);
+      from.erase(0, n);
+      return static_cast<int>(n);
+    }
+    static int chance(void*, unsigned char* out, std::size_t size) {
+      std::fill_n(out, size, static_cast<unsigned char>(0x5A));
+      return 0;
+    }
+  } raw;
+  mbedtls_ssl_config config;
+  mbedtls_ssl_config_init(&config);
+  mbedtls_ssl_config_defaults(&config, MBEDTLS_SSL_IS_CLIENT, MBEDTLS_SSL_TRANSPORT_STREAM,
+                              MBEDTLS_SSL_PRESET_DEFAULT);
+  mbedtls_ssl_conf_authmode(&config, MBEDTLS_SSL_VERIFY_NONE);
+  mbedtls_ssl_conf_rng(&config, &Raw::chance, nullptr);
+  mbedtls_ssl_context ssl;
+  mbedtls_ssl_init(&ssl);
+  ASSERT_EQ(mbedtls_ssl_setup(&ssl, &config), 0);
+  mbedtls_ssl_set_bio(&ssl, &raw, &Raw::send, &Raw::receive, nullptr);
+  int status = MBEDTLS_ERR_SSL_WANT_READ;
+  for (int round = 0; round < 10 && status == MBEDTLS_ERR_SSL_WANT_READ; ++round) {
+    status = mbedtls_ssl_handshake(&ssl);
+    const std::string outgoing = std::exchange(raw.outgoing, {});
+    if (!outgoing.empty()) handler->on_data(bytes_of(outgoing));
+    while (!io.sending.empty()) {
+      const auto sent = std::exchange(io.sending, {});
+      raw.incoming.append(reinterpret_cast<const char*>(sent.data()), sent.size());
+      handler->on_sent(0);
+    }
+  }
+  EXPECT_EQ(status, 0);
+  for (const std::string_view text : {"a", "", "", "", "b"}) {
+    mbedtls_ssl_write(&ssl, reinterpret_cast<const unsigned char*>(text.data()), text.size());
+  }
+  handler->on_data(bytes_of(raw.outgoing));
+  EXPECT_EQ(echo.received, "ab");
+  EXPECT_EQ(echo.ends, 0);
+  mbedtls_ssl_free(&ssl);
+  mbedtls_ssl_config_free(&config);
 }
 
 TEST_F(TlsServerTest, ADamagedRecordEndsTheConnection) {
