@@ -3,6 +3,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <pthread.h>
 
 #include <condition_variable>
 #include <mutex>
@@ -252,6 +253,24 @@ TEST_F(AuthTest, ManyAskersGetOneAnswerEach) {
   while (receiver.tickets != expected) asker.loop.turn(MonoTime::min());
   EXPECT_EQ(receiver.answers, static_cast<std::uint32_t>(std::popcount(expected)));
   EXPECT_LE(busy, 40U - 3U);
+}
+
+// Goal: a machine that has no thread to give refuses logins for a while, and does not end. Method:
+// no stack of that size can be had.
+TEST_F(AuthTest, WithoutAThreadEverybodyIsToldToTryAgain) {
+  make({user("ann", "secret")});
+  pthread_attr_t before;
+  pthread_attr_t huge;
+  ASSERT_EQ(pthread_getattr_default_np(&before), 0);
+  ASSERT_EQ(pthread_attr_init(&huge), 0);
+  ASSERT_EQ(pthread_attr_setstacksize(&huge, std::size_t{1} << 55U), 0);
+  ASSERT_EQ(pthread_setattr_default_np(&huge), 0);
+  const AuthResult result = ask(by_password("ann", "secret"));
+  ASSERT_EQ(pthread_setattr_default_np(&before), 0);
+  pthread_attr_destroy(&huge);
+  pthread_attr_destroy(&before);
+  EXPECT_EQ(result, AuthResult::busy);
+  EXPECT_EQ(ask(by_password("ann", "secret")), AuthResult::accepted);
 }
 
 TEST_F(AuthTest, StoppingDropsWhatWaits) {

@@ -32,14 +32,15 @@ class HashingPool {
   HashingPool& operator=(const HashingPool&) = delete;
   ~HashingPool() { stop(); }
 
-  /// Any thread. False when the queue is full or the pool stopped.
+  /// Any thread. False when the queue is full, the pool stopped, or no thread can be had.
   [[nodiscard]] bool submit(Job&& job);
   /// Drops what waits, and returns when what is under way has ended.
   void stop();
   [[nodiscard]] std::size_t waiting() const;
 
  private:
-  void start();
+  /// False when there is none.
+  [[nodiscard]] bool start();
   void work();
 
   const std::uint64_t memory_max_;
