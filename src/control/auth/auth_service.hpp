@@ -73,7 +73,7 @@ class AuthService final : public flow::Authenticator, public MetricSource {
   [[nodiscard]] bool start_hashing(const UserTable& table, const User* user,
                                    const flow::Credentials& credentials, std::uint64_t ticket,
                                    const ReplyTo& reply_to);
-  void finish(const Check& check, bool fits);
+  void finish(const Check& check, PasswordCheck result);
 
   const Clock clock_;
   mutable std::mutex mutex_;

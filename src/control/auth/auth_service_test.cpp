@@ -4,8 +4,12 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <pthread.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
+#include <bit>
 #include <condition_variable>
+#include <fstream>
 #include <mutex>
 #include <thread>
 
@@ -253,6 +257,30 @@ TEST_F(AuthTest, ManyAskersGetOneAnswerEach) {
   while (receiver.tickets != expected) asker.loop.turn(MonoTime::min());
   EXPECT_EQ(receiver.answers, static_cast<std::uint32_t>(std::popcount(expected)));
   EXPECT_LE(busy, 40U - 3U);
+}
+
+// Goal: a machine without memory says nothing about the password, and does not count it as a guess.
+// Method: no more than now may be mapped, but for what threads need.
+TEST_F(AuthTest, WithoutMemoryNothingIsHeldAgainstTheClient) {
+  options.failures_free = 1;
+  options.hash_memory_max = 1 << 30U;
+  auto ann = user("ann", "secret");
+  const HashCost dear{.memory_bytes = 256 << 20U, .passes = 1};
+  ann.password_hash = *hash_password("secret", dear);
+  make({ann});
+  EXPECT_EQ(ask(by_password("ann", "wrong")), AuthResult::bad_credentials) << "starts the threads";
+  std::uint64_t pages = 0;
+  std::ifstream("/proc/self/statm") >> pages;
+  rlimit before{};
+  ASSERT_EQ(::getrlimit(RLIMIT_AS, &before), 0);
+  rlimit tight = before;
+  tight.rlim_cur = pages * static_cast<std::uint64_t>(::getpagesize()) + (128U << 20U);
+  ASSERT_EQ(::setrlimit(RLIMIT_AS, &tight), 0);
+  std::vector<AuthResult> results;
+  for (int i = 0; i < 4; ++i) results.push_back(ask(by_password("ann", "secret")));
+  ASSERT_EQ(::setrlimit(RLIMIT_AS, &before), 0);
+  EXPECT_THAT(results, ::testing::Each(AuthResult::busy));
+  EXPECT_EQ(ask(by_password("ann", "secret")), AuthResult::accepted);
 }
 
 // Goal: a machine that has no thread to give refuses logins for a while, and does not end. Method:

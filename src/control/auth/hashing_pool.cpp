@@ -68,9 +68,9 @@ void HashingPool::work() {
     queue_.pop_front();
     memory_used_ += job.cost.memory_bytes;
     lock.unlock();
-    const bool fits = verify_password(job.password_hash, job.password);
+    const PasswordCheck result = verify_password(job.password_hash, job.password);
     wipe(job.password);
-    job.done(fits);
+    job.done(result);
     lock.lock();
     memory_used_ -= job.cost.memory_bytes;
     changed_.notify_all();

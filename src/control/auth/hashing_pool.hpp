@@ -22,7 +22,7 @@ class HashingPool {
     std::string password;  ///< Wiped when the job has ended.
     HashCost cost;
     /// Gets the result, on the pool's thread. Not called when stop() came first.
-    std::function<void(bool fits)> done;
+    std::function<void(PasswordCheck result)> done;
   };
 
   /// Threads start with the first job. Jobs under way take at most `memory_max` together; one that
