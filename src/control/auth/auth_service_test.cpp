@@ -301,6 +301,34 @@ TEST_F(AuthTest, WithoutAThreadEverybodyIsToldToTryAgain) {
   EXPECT_EQ(ask(by_password("ann", "secret")), AuthResult::accepted);
 }
 
+// Goal: dropping what waits answers everybody, once.
+TEST_F(AuthTest, WhatIsDroppedIsAnswered) {
+  options.hash_queue_max = 1000;
+  options.failures_free = 1000;
+  UserConfig ann;
+  ann.name = "ann";
+  ann.password_hash = *hash_password("x", {.memory_bytes = 1 << 20U, .passes = 8});
+  AuthService& service = make({ann});
+  struct Counting final : flow::Receiver {
+    void on_message(const flow::Message& message) noexcept override {
+      const std::unique_ptr<flow::AuthAnswer> got(static_cast<flow::AuthAnswer*>(message.object));
+      ++answers;
+      if (got->result == AuthResult::busy) ++busy;
+    }
+    int answers = 0;
+    int busy = 0;
+  } receiver;
+  for (int i = 0; i < 200; ++i) {
+    EXPECT_EQ(service.authenticate(by_password("ann", "y"), 1, {&asker.loop, &receiver, 0}),
+              nullptr);
+  }
+  service.drop_waiting();
+  while (receiver.answers < 200) asker.loop.turn(MonoTime::min());
+  EXPECT_GT(receiver.busy, 0);
+  EXPECT_EQ(ask(by_password("ann", "x")), AuthResult::accepted) << "and the pool goes on";
+  EXPECT_EQ(receiver.answers, 200);
+}
+
 TEST_F(AuthTest, StoppingDropsWhatWaits) {
   options.hash_queue_max = 1000;
   const auto slow = *hash_password("x", {.memory_bytes = 1 << 20U, .passes = 8});
