@@ -263,9 +263,9 @@ TEST_F(AuthTest, ManyAskersGetOneAnswerEach) {
 // Method: no more than now may be mapped, but for what threads need.
 TEST_F(AuthTest, WithoutMemoryNothingIsHeldAgainstTheClient) {
   options.failures_free = 1;
-  options.hash_memory_max = 1 << 30U;
+  options.hash_memory_max = 128 << 20U;
   auto ann = user("ann", "secret");
-  const HashCost dear{.memory_bytes = 256 << 20U, .passes = 1};
+  const HashCost dear{.memory_bytes = 64 << 20U, .passes = 1};
   ann.password_hash = *hash_password("secret", dear);
   make({ann});
   EXPECT_EQ(ask(by_password("ann", "wrong")), AuthResult::bad_credentials) << "starts the threads";
@@ -274,7 +274,7 @@ TEST_F(AuthTest, WithoutMemoryNothingIsHeldAgainstTheClient) {
   rlimit before{};
   ASSERT_EQ(::getrlimit(RLIMIT_AS, &before), 0);
   rlimit tight = before;
-  tight.rlim_cur = pages * static_cast<std::uint64_t>(::getpagesize()) + (128U << 20U);
+  tight.rlim_cur = pages * static_cast<std::uint64_t>(::getpagesize()) + (32U << 20U);
   ASSERT_EQ(::setrlimit(RLIMIT_AS, &tight), 0);
   std::vector<AuthResult> results;
   for (int i = 0; i < 4; ++i) results.push_back(ask(by_password("ann", "secret")));
