@@ -56,6 +56,12 @@ struct AuthAnswer {
   std::uint64_t ticket = 0;  ///< What the asker gave.
   AuthResult result = AuthResult::bad_credentials;
   std::shared_ptr<const Identity> identity;  ///< Set when accepted.
+
+  /// The result as of now: an identity may have been revoked while the answer was on its way.
+  [[nodiscard]] AuthResult verdict() const noexcept {
+    const bool gone = identity != nullptr && identity->revoked();
+    return result == AuthResult::accepted && gone ? AuthResult::not_authorized : result;
+  }
 };
 
 class Authenticator {

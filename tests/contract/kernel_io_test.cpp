@@ -8,8 +8,11 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 
+#include <algorithm>
+#include <array>
 #include <cerrno>
 #include <thread>
+#include <vector>
 
 #include "io/posix/sockets.hpp"
 #include "tests/contract/io_contract_kernel.hpp"
@@ -125,6 +128,29 @@ TEST_P(KernelIo, ClosesAListenerAtRest) {
   EXPECT_TRUE(acceptor_->peers.empty());
 }
 
+// Goal: a full stream table is told once a rest, not once a connection, and accepting goes on.
+TEST_P(KernelIo, RestsWhenThereAreNoStreams) {
+  acceptor_.reset();
+  io_ = GetParam().make({.streams_max = 1});
+  ASSERT_NE(io_, nullptr);
+  acceptor_ = std::make_unique<Acceptor>(*io_);
+  listener_ = *io_->listen(*parse_endpoint("127.0.0.1:0"), false, *acceptor_);
+  std::vector<UniqueFd> clients;
+  for (int i = 0; i < 8; ++i) clients.push_back(raw_client());
+  ASSERT_TRUE(run_until([&] { return !acceptor_->errors.empty(); }));
+  EXPECT_EQ(acceptor_->errors, std::vector<Errno>{ENOBUFS});
+  ASSERT_EQ(acceptor_->peers.size(), 1U);
+  acceptor_->peers.front().close();
+  clients.clear();
+  clients.push_back(raw_client());
+  ASSERT_TRUE(run_until([&] {
+    if (acceptor_->peers.size() > 1 && acceptor_->peers.back().closed == 0) {
+      acceptor_->peers.back().close();
+    }
+    return acceptor_->peers.size() > 1 && acceptor_->peers.back().closed == 1;
+  }));
+}
+
 // Goal: an Io that was prepared on one thread works on another.
 TEST_P(KernelIo, IsUsedByTheThreadThatPolls) {
   std::thread owner([&] {
@@ -202,6 +228,27 @@ TEST_P(KernelIo, DoesNotReportAShortWriteAsSynced) {
   ASSERT_TRUE(finished);
   EXPECT_EQ(done.error, EFBIG);
   EXPECT_EQ(io_->size(*file).value(), 10'000U);
+  io_->close_file(*file);
+  ASSERT_TRUE(io_->remove(path));
+}
+
+// Goal: where direct writes do not work, all that are in flight go through the page cache. Method:
+// the kernel refuses them at unaligned offsets.
+TEST_P(KernelIo, WritesInFlightFallBackTogether) {
+  std::string path = testing::TempDir() + "/tocsin-direct-XXXXXX";
+  const UniqueFd created{::mkstemp(path.data())};
+  const auto file = io_->open(path, OpenMode::write_existing);
+  ASSERT_TRUE(file);
+  io_->write_directly(*file);
+  const std::string text = contract::pattern(4000);
+  std::array<contract::FileDone, 4> done;
+  for (std::size_t i = 0; i < done.size(); ++i) {
+    io_->write_and_sync(*file, bytes_of(text), i * text.size(), done[i]);
+  }
+  ASSERT_TRUE(run_until(
+      [&] { return std::ranges::all_of(done, [](const auto& d) { return d.count == 1; }); }));
+  for (const auto& one : done) EXPECT_EQ(one.error, 0);
+  EXPECT_EQ(io_->size(*file).value(), done.size() * text.size());
   io_->close_file(*file);
   ASSERT_TRUE(io_->remove(path));
 }

@@ -166,21 +166,23 @@ bool AuthService::start_hashing(const UserTable& table, const User* user,
   return pool_.submit({.password_hash = check->password_hash,
                        .password = std::string(credentials.password),
                        .cost = known ? user->cost : table.decoy_cost(),
-                       .done = [this, check](bool fits) { finish(*check, fits); }});
+                       .done = [this, check](PasswordCheck result) { finish(*check, result); }});
 }
 
-void AuthService::finish(const Check& check, bool fits) {
-  hashed_.add();
+void AuthService::finish(const Check& check, PasswordCheck result) {
+  if (result != PasswordCheck::impossible) hashed_.add();
   const MonoTime now = clock_();
   // A reload may have come meanwhile: what was checked must still be what counts.
   const auto table = users();
   const User* const user = table->find(check.user);
-  const bool valid =
-      fits && check.known && user != nullptr && user->password_hash == check.password_hash;
-  limiter_.finished(check.peer, !valid, now);
+  const bool valid = result == PasswordCheck::fits && check.known && user != nullptr &&
+                     user->password_hash == check.password_hash;
+  const auto refusal = result == PasswordCheck::impossible ? flow::AuthResult::busy
+                                                           : flow::AuthResult::bad_credentials;
+  limiter_.finished(check.peer, !valid && refusal != flow::AuthResult::busy, now);
   if (valid) verified_.add(check.key, now);
   auto made = valid ? accept(Method::password, *user, check.ticket)
-                    : answer(Method::password, flow::AuthResult::bad_credentials, check.ticket);
+                    : answer(Method::password, refusal, check.ticket);
   check.reply_to.loop->post({.to = check.reply_to.receiver,
                              .kind = check.reply_to.kind,
                              .arg = 0,

@@ -3,8 +3,13 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <pthread.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
+#include <bit>
 #include <condition_variable>
+#include <fstream>
 #include <mutex>
 #include <thread>
 
@@ -252,6 +257,76 @@ TEST_F(AuthTest, ManyAskersGetOneAnswerEach) {
   while (receiver.tickets != expected) asker.loop.turn(MonoTime::min());
   EXPECT_EQ(receiver.answers, static_cast<std::uint32_t>(std::popcount(expected)));
   EXPECT_LE(busy, 40U - 3U);
+}
+
+// Goal: a machine without memory says nothing about the password, and does not count it as a guess.
+// Method: no more than now may be mapped, but for what threads need.
+TEST_F(AuthTest, WithoutMemoryNothingIsHeldAgainstTheClient) {
+  options.failures_free = 1;
+  options.hash_memory_max = 128 << 20U;
+  auto ann = user("ann", "secret");
+  const HashCost dear{.memory_bytes = 64 << 20U, .passes = 1};
+  ann.password_hash = *hash_password("secret", dear);
+  make({ann});
+  EXPECT_EQ(ask(by_password("ann", "wrong")), AuthResult::bad_credentials) << "starts the threads";
+  std::uint64_t pages = 0;
+  std::ifstream("/proc/self/statm") >> pages;
+  rlimit before{};
+  ASSERT_EQ(::getrlimit(RLIMIT_AS, &before), 0);
+  rlimit tight = before;
+  tight.rlim_cur = pages * static_cast<std::uint64_t>(::getpagesize()) + (32U << 20U);
+  ASSERT_EQ(::setrlimit(RLIMIT_AS, &tight), 0);
+  std::vector<AuthResult> results;
+  for (int i = 0; i < 4; ++i) results.push_back(ask(by_password("ann", "secret")));
+  ASSERT_EQ(::setrlimit(RLIMIT_AS, &before), 0);
+  EXPECT_THAT(results, ::testing::Each(AuthResult::busy));
+  EXPECT_EQ(ask(by_password("ann", "secret")), AuthResult::accepted);
+}
+
+// Goal: a machine that has no thread to give refuses logins for a while, and does not end. Method:
+// no stack of that size can be had.
+TEST_F(AuthTest, WithoutAThreadEverybodyIsToldToTryAgain) {
+  make({user("ann", "secret")});
+  pthread_attr_t before;
+  pthread_attr_t huge;
+  ASSERT_EQ(pthread_getattr_default_np(&before), 0);
+  ASSERT_EQ(pthread_attr_init(&huge), 0);
+  ASSERT_EQ(pthread_attr_setstacksize(&huge, std::size_t{1} << 55U), 0);
+  ASSERT_EQ(pthread_setattr_default_np(&huge), 0);
+  const AuthResult result = ask(by_password("ann", "secret"));
+  ASSERT_EQ(pthread_setattr_default_np(&before), 0);
+  pthread_attr_destroy(&huge);
+  pthread_attr_destroy(&before);
+  EXPECT_EQ(result, AuthResult::busy);
+  EXPECT_EQ(ask(by_password("ann", "secret")), AuthResult::accepted);
+}
+
+// Goal: dropping what waits answers everybody, once.
+TEST_F(AuthTest, WhatIsDroppedIsAnswered) {
+  options.hash_queue_max = 1000;
+  options.failures_free = 1000;
+  UserConfig ann;
+  ann.name = "ann";
+  ann.password_hash = *hash_password("x", {.memory_bytes = 1 << 20U, .passes = 8});
+  AuthService& service = make({ann});
+  struct Counting final : flow::Receiver {
+    void on_message(const flow::Message& message) noexcept override {
+      const std::unique_ptr<flow::AuthAnswer> got(static_cast<flow::AuthAnswer*>(message.object));
+      ++answers;
+      if (got->result == AuthResult::busy) ++busy;
+    }
+    int answers = 0;
+    int busy = 0;
+  } receiver;
+  for (int i = 0; i < 200; ++i) {
+    EXPECT_EQ(service.authenticate(by_password("ann", "y"), 1, {&asker.loop, &receiver, 0}),
+              nullptr);
+  }
+  service.drop_waiting();
+  while (receiver.answers < 200) asker.loop.turn(MonoTime::min());
+  EXPECT_GT(receiver.busy, 0);
+  EXPECT_EQ(ask(by_password("ann", "x")), AuthResult::accepted) << "and the pool goes on";
+  EXPECT_EQ(receiver.answers, 200);
 }
 
 TEST_F(AuthTest, StoppingDropsWhatWaits) {

@@ -17,10 +17,10 @@ TEST(PasswordHash, FitsItsPasswordOnly) {
   ASSERT_TRUE(cost) << cost.error();
   EXPECT_EQ(cost->memory_bytes, cheap.memory_bytes);
   EXPECT_EQ(cost->passes, cheap.passes);
-  EXPECT_TRUE(verify_password(*hash, "correct horse"));
-  EXPECT_FALSE(verify_password(*hash, "correct hors"));
-  EXPECT_FALSE(verify_password(*hash, ""));
-  EXPECT_FALSE(verify_password(*hash, std::string("correct horse\0", 14)));
+  EXPECT_EQ(verify_password(*hash, "correct horse"), PasswordCheck::fits);
+  EXPECT_EQ(verify_password(*hash, "correct hors"), PasswordCheck::wrong);
+  EXPECT_EQ(verify_password(*hash, ""), PasswordCheck::wrong);
+  EXPECT_EQ(verify_password(*hash, std::string("correct horse\0", 14)), PasswordCheck::wrong);
   EXPECT_NE(*hash, *hash_password("correct horse", cheap)) << "the salt is random";
 }
 
@@ -30,8 +30,8 @@ TEST(PasswordHash, ReadsWhatOthersWrite) {
   const std::string hash =
       "$argon2id$v=19$m=65536,t=2,p=1$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc";
   ASSERT_TRUE(parse_password_hash(hash));
-  EXPECT_TRUE(verify_password(hash, "password"));
-  EXPECT_FALSE(verify_password(hash, "Password"));
+  EXPECT_EQ(verify_password(hash, "password"), PasswordCheck::fits);
+  EXPECT_EQ(verify_password(hash, "Password"), PasswordCheck::wrong);
 }
 
 TEST(PasswordHash, ADecoyCostsTheSameAndFitsNothing) {
@@ -39,7 +39,7 @@ TEST(PasswordHash, ADecoyCostsTheSameAndFitsNothing) {
   const std::string decoy = decoy_of(hash);
   ASSERT_TRUE(parse_password_hash(decoy));
   EXPECT_EQ(parse_password_hash(decoy)->memory_bytes, cheap.memory_bytes);
-  EXPECT_FALSE(verify_password(decoy, "x"));
+  EXPECT_EQ(verify_password(decoy, "x"), PasswordCheck::wrong);
   EXPECT_EQ(decoy.size(), hash.size());
 }
 

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <csignal>
+#include <system_error>
 #include <utility>
 
 namespace tocsin::auth {
@@ -27,25 +28,31 @@ HashingPool::HashingPool(std::uint64_t memory_max, std::uint32_t queue_max,
 
 bool HashingPool::submit(Job&& job) {
   const std::scoped_lock lock(mutex_);
-  if (stopping_ || queue_.size() >= queue_max_ || job.cost.memory_bytes > memory_max_) {
+  bool possible = !stopping_ && queue_.size() < queue_max_ && job.cost.memory_bytes <= memory_max_;
+  if (possible && threads_.empty()) possible = start();
+  if (!possible) {
     wipe(job.password);
     return false;
   }
-  if (threads_.empty()) start();
   queue_.push_back(std::move(job));
   changed_.notify_one();
   return true;
 }
 
-void HashingPool::start() {
+bool HashingPool::start() {
   // Signals are for the main thread; a thread that starts late inherits the mask of its creator.
-  for (std::uint32_t i = 0; i < threads_max_; ++i) {
-    threads_.emplace_back([this] {
-      pthread_setname_np(pthread_self(), "password");
-      yield_to_the_data_path();
-      work();
-    });
+  try {
+    while (threads_.size() < threads_max_) {
+      threads_.emplace_back([this] {
+        pthread_setname_np(pthread_self(), "password");
+        yield_to_the_data_path();
+        work();
+      });
+    }
+  } catch (const std::system_error&) {
+    // The limit of processes, or memory for stacks: those that run do all the work.
   }
+  return !threads_.empty();
 }
 
 void HashingPool::work() {
@@ -61,12 +68,24 @@ void HashingPool::work() {
     queue_.pop_front();
     memory_used_ += job.cost.memory_bytes;
     lock.unlock();
-    const bool fits = verify_password(job.password_hash, job.password);
+    const PasswordCheck result = verify_password(job.password_hash, job.password);
     wipe(job.password);
-    job.done(fits);
+    job.done(result);
     lock.lock();
     memory_used_ -= job.cost.memory_bytes;
     changed_.notify_all();
+  }
+}
+
+void HashingPool::drop_waiting() {
+  std::deque<Job> dropped;
+  {
+    const std::scoped_lock lock(mutex_);
+    dropped.swap(queue_);
+  }
+  for (Job& job : dropped) {
+    wipe(job.password);
+    job.done(PasswordCheck::impossible);
   }
 }
 

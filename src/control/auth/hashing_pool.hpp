@@ -22,7 +22,7 @@ class HashingPool {
     std::string password;  ///< Wiped when the job has ended.
     HashCost cost;
     /// Gets the result, on the pool's thread. Not called when stop() came first.
-    std::function<void(bool fits)> done;
+    std::function<void(PasswordCheck result)> done;
   };
 
   /// Threads start with the first job. Jobs under way take at most `memory_max` together; one that
@@ -32,14 +32,17 @@ class HashingPool {
   HashingPool& operator=(const HashingPool&) = delete;
   ~HashingPool() { stop(); }
 
-  /// Any thread. False when the queue is full or the pool stopped.
+  /// Any thread. False when the queue is full, the pool stopped, or no thread can be had.
   [[nodiscard]] bool submit(Job&& job);
+  /// Ends what waits as impossible, on this thread; the pool goes on.
+  void drop_waiting();
   /// Drops what waits, and returns when what is under way has ended.
   void stop();
   [[nodiscard]] std::size_t waiting() const;
 
  private:
-  void start();
+  /// False when there is none.
+  [[nodiscard]] bool start();
   void work();
 
   const std::uint64_t memory_max_;

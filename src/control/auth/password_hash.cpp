@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <charconv>
 #include <optional>
 
@@ -82,11 +83,17 @@ Result<std::string, std::string> hash_password(std::string_view password, const 
   return std::string(out.data());
 }
 
-bool verify_password(const std::string& phc, std::string_view password) noexcept {
-  if (phc.size() >= crypto_pwhash_STRBYTES || password.size() > password_size_max) return false;
+PasswordCheck verify_password(const std::string& phc, std::string_view password) noexcept {
+  if (phc.size() >= crypto_pwhash_STRBYTES || password.size() > password_size_max) {
+    return PasswordCheck::wrong;
+  }
   std::array<char, crypto_pwhash_STRBYTES> padded{};
   std::ranges::copy(phc, padded.begin());
-  return crypto_pwhash_str_verify(padded.data(), password.data(), password.size()) == 0;
+  errno = 0;
+  if (crypto_pwhash_str_verify(padded.data(), password.data(), password.size()) == 0) {
+    return PasswordCheck::fits;
+  }
+  return errno == ENOMEM ? PasswordCheck::impossible : PasswordCheck::wrong;
 }
 
 std::string decoy_of(std::string_view phc) {

@@ -30,9 +30,15 @@ inline constexpr std::uint32_t hash_passes_max = 32;
 /// Hashes with a random salt. Takes its time and memory; nothing when that cannot be had.
 [[nodiscard]] Result<std::string, std::string> hash_password(std::string_view password,
                                                              const HashCost& cost);
+enum class PasswordCheck : std::uint8_t {
+  fits,
+  wrong,
+  impossible,  ///< Not checked: there was no memory, for example. Says nothing about the password.
+};
 /// Whether the password is the one that was hashed. Takes the time and memory that `phc` asks for.
 /// `phc` passed parse_password_hash().
-[[nodiscard]] bool verify_password(const std::string& phc, std::string_view password) noexcept;
+[[nodiscard]] PasswordCheck verify_password(const std::string& phc,
+                                            std::string_view password) noexcept;
 
 /// A hash that no password fits and that costs as much to check as `phc`, so that a user who does
 /// not exist cannot be told from one who does.

@@ -81,8 +81,10 @@ bool Listeners::accept_one(std::uint32_t slot) {
   }
   const auto id = streams_.adopt(std::move(socket));
   if (!id) {
+    // Those that wait would all be turned away, each with a report.
+    rest(slot);
     handler->on_accept_error(id.error());
-    return true;
+    return false;
   }
   StreamHandler* const stream_handler = handler->on_accept(*id, posix::from_sockaddr(address));
   streams_.bind(*id, stream_handler);

@@ -184,11 +184,12 @@ class Client final : public TlsClient {
       if (got > 0) {
         plaintext_.append(reinterpret_cast<const char*>(buffer.data()),
                           static_cast<std::size_t>(got));
-      } else if (got == 0 || got == MBEDTLS_ERR_SSL_PEER_CLOSE_NOTIFY) {
+      } else if (got == MBEDTLS_ERR_SSL_PEER_CLOSE_NOTIFY) {
         state_ = TlsState::closed;
       } else if (got == MBEDTLS_ERR_SSL_WANT_READ || got == MBEDTLS_ERR_SSL_WANT_WRITE) {
         break;
-      } else if (!is_session_ticket(got)) {
+      } else if (got < 0 && !is_session_ticket(got)) {
+        // 0 is an empty record behind another one, never the end.
         fail(got);
       }
     }

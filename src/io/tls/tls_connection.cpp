@@ -59,6 +59,27 @@ std::string common_name(const mbedtls_x509_crt& certificate) {
   return printable ? found : std::string();
 }
 
+template <class List>
+std::size_t length_of(const List& first) {
+  std::size_t length = 0;
+  for (const List* part = &first; part != nullptr; part = part->next) ++length;
+  return length;
+}
+
+// What mbedTLS keeps of a client's certificates as long as the connection lives, somewhat more.
+std::size_t kept_bytes(const mbedtls_x509_crt* chain) {
+  constexpr std::size_t name_bytes = 96;
+  constexpr std::size_t key_bytes = 1024;
+  std::size_t bytes = 0;
+  for (; chain != nullptr; chain = chain->next) {
+    const std::size_t names =
+        length_of(chain->issuer) + length_of(chain->subject) + length_of(chain->subject_alt_names) +
+        length_of(chain->certificate_policies) + length_of(chain->ext_key_usage);
+    bytes += sizeof *chain + 2 * chain->raw.len + key_bytes + names * name_bytes;
+  }
+  return bytes;
+}
+
 // With TLS 1.3 a ticket arrives as if it were an error.
 bool goes_on([[maybe_unused]] int status) {
 #ifdef MBEDTLS_ERR_SSL_RECEIVED_NEW_SESSION_TICKET
@@ -80,7 +101,9 @@ void TlsConnection::open(StreamId stream, const Endpoint& peer) {
 
 bool TlsConnection::begin_handshake(std::shared_ptr<const TlsServerContext> context) {
   assert(phase_ == Phase::waiting);
-  if (!server_.memory_.charge(tls_connection_bytes)) return false;
+  const std::size_t needed = context->handshake_bytes();
+  if (!server_.memory_.charge(needed)) return false;
+  charged_ = needed;
   ssl_ = std::make_unique<mbedtls_ssl_context>();
   mbedtls_ssl_init(ssl_.get());
   context_ = std::move(context);
@@ -93,12 +116,18 @@ bool TlsConnection::begin_handshake(std::shared_ptr<const TlsServerContext> cont
   return true;
 }
 
+void TlsConnection::keep_charged(std::size_t bytes) noexcept {
+  if (bytes >= charged_) return;
+  server_.memory_.refund(charged_ - bytes);
+  charged_ = bytes;
+}
+
 void TlsConnection::release() noexcept {
   if (ssl_ == nullptr) return;
   mbedtls_ssl_free(ssl_.get());
   ssl_.reset();
   context_.reset();
-  server_.memory_.refund(tls_connection_bytes);
+  keep_charged(0);
 }
 
 int TlsConnection::bio_receive(void* self, unsigned char* into, std::size_t size) {
@@ -115,7 +144,8 @@ int TlsConnection::bio_send(void* self, const unsigned char* bytes, std::size_t 
 }
 
 int TlsConnection::take_output(std::span<const std::byte> bytes) {
-  if (record_in_flight_) return MBEDTLS_ERR_SSL_WANT_WRITE;
+  // An alert flushes first what mbedTLS still holds: a record, which write_records() sends.
+  if (record_in_flight_ || (record_pending_ && !writing_)) return MBEDTLS_ERR_SSL_WANT_WRITE;
   if (std::exchange(record_sent_, false)) return static_cast<int>(bytes.size());
   if (!writing_) {
     if (flight_.size() + bytes.size() > flight_size_max) return MBEDTLS_ERR_SSL_INTERNAL_ERROR;
@@ -154,9 +184,14 @@ void TlsConnection::established() {
   server_.stats_.handshakes.add();
   const mbedtls_x509_crt* const certificate = mbedtls_ssl_get_peer_cert(ssl_.get());
   const std::string name = certificate != nullptr ? common_name(*certificate) : std::string();
+  keep_charged(tls_connection_bytes + kept_bytes(certificate));
+  ++server_.taken_;  // Before: it must not count twice.
   StreamHandler* const handler = server_.accept_(server_, id_, peer_, name);
   server_.handshake_ended();
-  if (handler == nullptr) return close();
+  if (handler == nullptr) {
+    --server_.taken_;
+    return close();
+  }
   handler_ = handler;
   if (phase_ == Phase::open && !receiving_) server_.io_.receive_stop(stream_);
 }
@@ -178,9 +213,10 @@ void TlsConnection::read_records() {
       handler_->on_data(std::span(buffer).first(static_cast<std::size_t>(got)));
     } else if (got == MBEDTLS_ERR_SSL_WANT_READ) {
       return;
-    } else if (got == 0 || got == MBEDTLS_ERR_SSL_PEER_CLOSE_NOTIFY) {
+    } else if (got == MBEDTLS_ERR_SSL_PEER_CLOSE_NOTIFY) {
       end_of_stream(0);
-    } else if (!goes_on(got)) {
+    } else if (got < 0 && !goes_on(got)) {
+      // 0 is an empty record behind another one, never the end: input that is used up is WANT_READ.
       // WANT_WRITE included: only who asks for a renegotiation while he does not read gets us
       // there.
       broken();
@@ -204,6 +240,7 @@ void TlsConnection::write_records() {
     const int n = mbedtls_ssl_write(
         ssl_.get(), reinterpret_cast<const unsigned char*>(sending_.data()), sending_.size());
     writing_ = false;
+    record_pending_ = n == MBEDTLS_ERR_SSL_WANT_WRITE;
     if (n == MBEDTLS_ERR_SSL_WANT_WRITE) return;
     if (n <= 0) {
       // The handler must not be called from inside its own send().
@@ -307,9 +344,10 @@ void TlsConnection::on_closed() noexcept {
   flight_ = {};
   flight_sending_ = {};
   sending_ = {};
-  record_in_flight_ = record_sent_ = write_failed_ = false;
+  record_in_flight_ = record_sent_ = record_pending_ = write_failed_ = false;
   receiving_ = ended_ = stream_closed_ = false;
   phase_ = Phase::free;
+  if (handler != nullptr) --server_.taken_;
   server_.recycle(*this);
   if (handler != nullptr) handler->on_closed();
 }

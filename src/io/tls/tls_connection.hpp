@@ -72,6 +72,7 @@ class TlsConnection final : public StreamHandler {
   void close_when_flushed();
   void close_stream();
   void release() noexcept;
+  void keep_charged(std::size_t bytes) noexcept;
 
   TlsServer& server_;
   StreamId id_;
@@ -83,11 +84,13 @@ class TlsConnection final : public StreamHandler {
   std::unique_ptr<mbedtls_ssl_context> ssl_;  // From the beginning of the handshake.
   std::span<const std::byte> input_;          // What on_data() has not passed on yet.
   std::span<const std::byte> sending_;        // What the protocol wants sent.
+  std::size_t charged_ = 0;                   // To the server's budget.
   std::string flight_;                        // Handshake messages and alerts to be sent.
   std::string flight_sending_;                // Those that the Io is sending.
   bool writing_ = false;                      // Inside mbedtls_ssl_write().
   bool record_in_flight_ = false;             // The Io sends from mbedTLS's buffer.
   bool record_sent_ = false;                  // It has; mbedTLS does not know yet.
+  bool record_pending_ = false;               // mbedtls_ssl_write() wants to be called again.
   bool write_failed_ = false;
   bool receiving_ = false;
   bool ended_ = false;  // The handler knows.

@@ -48,7 +48,9 @@ void TlsServer::set_context(std::shared_ptr<const TlsServerContext> context) {
 
 StreamHandler* TlsServer::on_accept(StreamId stream, const Endpoint& peer) noexcept {
   stats_.accepted.add();
-  if (draining_ || open_ >= limits_.connections_max || (gate_ != nullptr && !gate_->admit(peer))) {
+  const bool full =
+      open_ >= limits_.connections_max || (room_ != nullptr && unfinished() >= room_());
+  if (draining_ || full || (gate_ != nullptr && !gate_->admit(peer))) {
     refused(TlsRefusal::limit);
     return nullptr;
   }
@@ -74,6 +76,11 @@ void TlsServer::on_accept_error(Errno error) noexcept {
 // early for.
 void TlsServer::start_waiting(MonoTime now) {
   while (handshakes_ < limits_.handshakes_max && !waiting_.empty()) {
+    // Much of what handshakes are charged with is there again when they are done.
+    if (handshakes_ > 0 && context_->handshake_bytes() > tls_connection_bytes &&
+        context_->handshake_bytes() > memory_.max() - memory_.used()) {
+      return;
+    }
     TlsConnection* const connection = find(waiting_.front().stream);
     waiting_.pop_front();
     // It may have had to go meanwhile.

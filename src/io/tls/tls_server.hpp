@@ -26,10 +26,6 @@ namespace tocsin::io {
 
 class TlsConnection;
 
-/// What one connection takes: two record buffers of mbedTLS, its state, and what a handshake needs
-/// at its worst.
-inline constexpr std::size_t tls_connection_bytes = std::size_t{44} * 1024;
-
 struct TlsServerLimits {
   std::uint32_t connections_max = 1024;  ///< Those that wait for their handshake included.
   std::uint32_t handshakes_max = 64;     ///< Under way.
@@ -49,7 +45,8 @@ class TlsServer final : public AcceptHandler, public StreamControl, public Metri
                                    std::string_view certificate_name)>;
 
   /// `name` is that of the protocol, for metrics. `memory` is charged for each connection from the
-  /// beginning of its handshake; all references outlive the server. `gate` may be null.
+  /// beginning of its handshake, and for a client's certificates; all references outlive the
+  /// server. `gate` may be null.
   TlsServer(Io& io, std::string name, const TlsServerLimits& limits, ByteBudget& memory,
             AddressGate* gate, Log log, std::shared_ptr<const TlsServerContext> context,
             Accept accept);
@@ -59,6 +56,11 @@ class TlsServer final : public AcceptHandler, public StreamControl, public Metri
 
   /// Listens and returns the endpoint with its real port. The error is a sentence for people.
   [[nodiscard]] Result<Endpoint, std::string> listen(const Endpoint& endpoint, bool shared);
+  /// `room` says how many connections the protocol can have beside those it has: no more than that
+  /// many are accepted whose handshake is not done. Before listening; outlives the server.
+  void set_room(std::function<std::uint32_t()> room) { room_ = std::move(room); }
+  /// Connections that were accepted and that the protocol does not have.
+  [[nodiscard]] std::uint32_t unfinished() const noexcept { return open_ - taken_; }
   /// For handshakes that begin from now on.
   void set_context(std::shared_ptr<const TlsServerContext> context);
   /// Stops accepting and ends handshakes; open connections are the protocol's to close.
@@ -106,6 +108,7 @@ class TlsServer final : public AcceptHandler, public StreamControl, public Metri
   Log log_;
   std::shared_ptr<const TlsServerContext> context_;
   const Accept accept_;
+  std::function<std::uint32_t()> room_;
   TlsStats stats_;
   std::vector<ListenerId> listeners_;
   std::vector<std::unique_ptr<TlsConnection>> connections_;  // By slot; grows, never shrinks.
@@ -115,6 +118,7 @@ class TlsServer final : public AcceptHandler, public StreamControl, public Metri
   std::deque<Deadline> lingering_;
   std::uint32_t handshakes_ = 0;  // Under way.
   std::uint32_t open_ = 0;
+  std::uint32_t taken_ = 0;  // Of these, by the protocol.
   bool draining_ = false;
   // One for all: a handler takes all bytes before it returns.
   std::vector<std::byte> plaintext_;

@@ -66,7 +66,9 @@ void FileWrites::complete(const Completion& completion) {
 void FileWrites::settle(std::uint32_t slot) {
   Write& write = writes_[slot];
   const bool interrupted = write.write_result == -EINTR || write.write_result == -EAGAIN;
-  if (write.write_result == -EINVAL && posix::clear_direct(files_.descriptor(write.file))) {
+  if (write.write_result == -EINVAL && !std::exchange(write.buffered, true)) {
+    // Also when it changes nothing: another write that was in flight may have done it.
+    static_cast<void>(posix::clear_direct(files_.descriptor(write.file)));
     submit(slot);
     return;
   }

@@ -30,6 +30,7 @@ class FileWrites {
     std::uint64_t offset = 0;
     FileId file;
     bool sync = false;
+    bool buffered = false;  // Tried again through the page cache.
     unsigned completions_missing = 0;
     std::int32_t write_result = 0;
     std::int32_t sync_result = 0;

@@ -36,6 +36,7 @@ Result<ListenerId, Errno> Listeners::open(const Endpoint& endpoint, bool shared,
   const std::uint32_t slot = free_slot();
   listeners_[slot].socket = std::move(*socket);
   listeners_[slot].handler = &handler;
+  listeners_[slot].tired = false;
   arm_accept(slot);
   return ListenerId{slot};
 }
@@ -54,6 +55,12 @@ void Listeners::arm_accept(std::uint32_t slot) {
   } else {
     io_uring_prep_accept(sqe, socket, nullptr, nullptr, SOCK_CLOEXEC);
   }
+  ++listeners_[slot].operations;
+}
+
+void Listeners::cancel_accept(std::uint32_t slot) {
+  io_uring_sqe* const sqe = ring_.next_sqe({OpKind::accept_cancel, 0, slot});
+  io_uring_prep_cancel64(sqe, OpTag{OpKind::accept, 0, slot}.pack(), 0);
   ++listeners_[slot].operations;
 }
 
@@ -106,34 +113,35 @@ void Listeners::completed_accept(std::uint32_t slot, const Completion& completio
   UniqueFd socket{completion.result >= 0 ? completion.result : -1};
   AcceptHandler* const handler = listeners_[slot].handler;
   if (handler == nullptr) return;
-  const Errno error = completion.error();
-  const bool rest = error != 0 && !posix::concerns_one_connection(error);
-  if (!completion.more()) {
-    if (rest) {
-      arm_pause(slot);
-    } else {
-      arm_accept(slot);
-    }
+  Errno error = completion.error();
+  // Without a peer it was reset before we came to it.
+  const auto peer = socket.valid() ? posix::peer_endpoint(socket.get()) : Unexpected{error};
+  StreamId stream;
+  if (peer) {
+    const auto adopted = streams_.adopt(std::move(socket));
+    if (adopted) stream = *adopted;
+    if (!adopted) error = adopted.error();
   }
+  const bool rest = error != 0 && !posix::concerns_one_connection(error);
+  const bool told = listeners_[slot].tired;
+  rearm(slot, completion.more(), rest);
   // Last, because the handler may close the listener.
   if (rest) {
-    handler->on_accept_error(error);
-  } else if (socket.valid()) {
-    deliver(slot, std::move(socket));
+    if (!told) handler->on_accept_error(error);
+  } else if (peer) {
+    streams_.bind(stream, handler->on_accept(stream, *peer));
   }
 }
 
-void Listeners::deliver(std::uint32_t slot, UniqueFd socket) {
-  AcceptHandler* const handler = listeners_[slot].handler;
-  const auto peer = posix::peer_endpoint(socket.get());
-  if (!peer) return;  // Reset before we came to it.
-  const auto id = streams_.adopt(std::move(socket));
-  if (!id) {
-    handler->on_accept_error(id.error());
-    return;
+void Listeners::rearm(std::uint32_t slot, bool more, bool rest) {
+  Listener& listener = listeners_[slot];
+  if (more) {
+    if (rest && !std::exchange(listener.tired, true)) cancel_accept(slot);
+  } else if (std::exchange(listener.tired, false) || rest) {
+    arm_pause(slot);
+  } else {
+    arm_accept(slot);
   }
-  StreamHandler* const stream_handler = handler->on_accept(*id, *peer);
-  streams_.bind(*id, stream_handler);
 }
 
 }  // namespace tocsin::io::uring

@@ -30,14 +30,16 @@ class Listeners {
     UniqueFd socket;
     AcceptHandler* handler = nullptr;  // Null when closed.
     unsigned operations = 0;           // A slot is reused only when none is in flight.
+    bool tired = false;                // Rests as soon as its accept, now cancelled, has ended.
   };
 
   [[nodiscard]] std::uint32_t free_slot();
   void arm_accept(std::uint32_t slot);
+  void cancel_accept(std::uint32_t slot);
   void arm_pause(std::uint32_t slot);
   void cancel(std::uint32_t slot);
   void completed_accept(std::uint32_t slot, const Completion& completion);
-  void deliver(std::uint32_t slot, UniqueFd socket);
+  void rearm(std::uint32_t slot, bool more, bool rest);
 
   Ring& ring_;
   Streams& streams_;

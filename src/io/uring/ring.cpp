@@ -86,14 +86,27 @@ void Ring::claim() {
 }
 
 void Ring::reserve(unsigned count) {
-  // The kernel takes entries at once unless it is out of memory, which passes or is fatal.
+  // The kernel takes entries at once unless it is out of memory, which passes or is fatal, or
+  // (before 5.19) keeps completions that found no room: it wants those taken first.
   constexpr int attempts_max = 1000;
   for (int attempt = 0; io_uring_sq_space_left(ring_.get()) < count; ++attempt) {
     if (attempt == attempts_max) std::abort();
     if (attempt > 0) ::sched_yield();
     claim();
-    io_uring_submit(ring_.get());
+    if (io_uring_submit(ring_.get()) == -EBUSY) set_aside();
   }
+}
+
+void Ring::set_aside() {
+  unsigned taken = 0;
+  unsigned head = 0;
+  io_uring_cqe* cqe = nullptr;
+  io_uring_for_each_cqe(ring_.get(), head, cqe) {
+    ++taken;
+    if (cqe->user_data == LIBURING_UDATA_TIMEOUT) continue;  // See !extended_wait.
+    aside_.push_back({OpTag::unpack(cqe->user_data), cqe->res, cqe->flags});
+  }
+  io_uring_cq_advance(ring_.get(), taken);
 }
 
 io_uring_sqe* Ring::next_sqe(OpTag tag) {
@@ -109,6 +122,7 @@ bool Ring::submit_and_wait(Duration timeout) {
   claim();
   assert(owned_by_this_thread());
   int result = 0;
+  if (!aside_.empty()) timeout = Duration::zero();
   if (timeout > Duration::zero()) {
     io_uring_cqe* first = nullptr;
     const auto seconds = std::chrono::floor<std::chrono::seconds>(timeout);
@@ -131,6 +145,12 @@ void Ring::drop_pending() noexcept {
 
 std::size_t Ring::take(std::span<Completion> into) {
   std::size_t count = 0;
+  while (count < into.size() && aside_taken_ < aside_.size())
+    into[count++] = aside_[aside_taken_++];
+  if (aside_taken_ == aside_.size()) {
+    aside_.clear();
+    aside_taken_ = 0;
+  }
   unsigned taken = 0;
   unsigned head = 0;
   io_uring_cqe* cqe = nullptr;
@@ -138,11 +158,12 @@ std::size_t Ring::take(std::span<Completion> into) {
     if (count == into.size()) break;
     ++taken;
     if (cqe->user_data == LIBURING_UDATA_TIMEOUT) continue;  // See !extended_wait.
-    into[count] = {OpTag::unpack(cqe->user_data), cqe->res, cqe->flags};
-    if (!into[count].more()) --outstanding_;
-    ++count;
+    into[count++] = {OpTag::unpack(cqe->user_data), cqe->res, cqe->flags};
   }
   io_uring_cq_advance(ring_.get(), taken);
+  for (const Completion& completion : into.first(count)) {
+    if (!completion.more()) --outstanding_;
+  }
   return count;
 }
 

@@ -7,6 +7,7 @@
 #include <span>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include <tocsin/result.hpp>
 #include <tocsin/time.hpp>
@@ -47,6 +48,8 @@ class Ring {
   bool submit_and_wait(Duration timeout);
   /// Takes completions out of the ring; returns how many.
   [[nodiscard]] std::size_t take(std::span<Completion> into);
+  /// Empties the completion queue for the kernel; take() serves what was in it first.
+  void set_aside();
 
   /// Turns what was not submitted yet into no-ops: at the end, its owners may be gone.
   void drop_pending() noexcept;
@@ -65,6 +68,8 @@ class Ring {
   void claim();
 
   std::unique_ptr<io_uring> ring_;
+  std::vector<Completion> aside_;
+  std::size_t aside_taken_ = 0;
   std::uint64_t outstanding_ = 0;
   std::thread::id owner_;
   bool claimed_ = false;

@@ -122,7 +122,7 @@ HttpConnection::Admission HttpConnection::judge(const flow::AuthAnswer& answer,
     refusal = server_.composer_.problem(problem, extra);
     return Admission::refuse;
   };
-  switch (answer.result) {
+  switch (answer.verdict()) {
     case flow::AuthResult::accepted:
       client().identity = answer.identity;
       client().valid_until = server_.loop_.now() + identity_kept;

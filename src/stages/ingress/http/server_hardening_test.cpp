@@ -50,6 +50,7 @@ class Someone final : public flow::Identity {
                             std::string_view) const noexcept override {
     return true;
   }
+  [[nodiscard]] bool revoked() const noexcept override { return name_ == "gone"; }
 
  private:
   std::string name_;
@@ -80,13 +81,13 @@ class FakeAuthenticator final : public flow::Authenticator {
     }
     return answer;
   }
-  void answer(bool accepted) {
+  void answer(bool accepted, std::string name = "someone") {
     const auto [ticket, to] = pending.front();
     pending.erase(pending.begin());
     auto answer = std::make_unique<flow::AuthAnswer>();
     answer->ticket = ticket;
     answer->result = accepted ? flow::AuthResult::accepted : flow::AuthResult::bad_credentials;
-    if (accepted) answer->identity = std::make_shared<Someone>("someone");
+    if (accepted) answer->identity = std::make_shared<Someone>(std::move(name));
     to.loop->post({.to = to.receiver, .kind = to.kind, .arg = 0, .object = answer.release()});
   }
 
@@ -376,6 +377,18 @@ TEST_F(HttpHardeningTest, AuthenticatesBeforeTheBody) {
   expect_closing(refused_client);
 }
 
+// Goal: whoever was removed while his answer was on its way sends nothing.
+TEST_F(HttpHardeningTest, RevokedWhileAuthenticating) {
+  start();
+  server_->set_authenticator(&authenticator_);
+  auto& client = connect();
+  test::FakeIo::deliver(client, post("{}", later));
+  authenticator_.answer(true, "gone");
+  turns();
+  EXPECT_THAT(client.sent, StartsWith("HTTP/1.1 403 "));
+  EXPECT_TRUE(intake_.events.empty());
+}
+
 // Goal: a late or lost answer harms nobody: not the connection's successor, and not the drain.
 TEST_F(HttpHardeningTest, LateAuthentication) {
   start();
@@ -435,6 +448,30 @@ TEST_F(HttpHardeningTest, ChargesABatchByItsEntries) {
   EXPECT_THAT(answer, HasSubstr("Retry-After: 2\r\n"));
   EXPECT_EQ(intake_.acks.size(), 3U) << "none of the entries was taken";
   EXPECT_THAT(ask(post("{}")), StartsWith("HTTP/1.1 202 ")) << "and nothing was charged";
+}
+
+// Goal: who is turned away because we are full may come back as soon as he is told to.
+TEST_F(HttpHardeningTest, WhatWeTurnAwayCostsTheClientNothing) {
+  start();
+  flow::QuotaTable quotas({.client_rate = 1, .client_burst = 3}, 1);
+  server_->set_quotas(&quotas);
+  const flow::Rejection full{.reason = flow::Refusal::capacity, .detail = "full"};
+  intake_.refuse = full;
+  for (int i = 0; i < 5; ++i) EXPECT_THAT(ask(post("{}")), StartsWith("HTTP/1.1 503 "));
+  intake_.refuse = {};
+  intake_.entry_refusal = full;
+  const std::string_view path = "/api/events/batch";
+  for (int i = 0; i < 5; ++i) {
+    EXPECT_THAT(ask(post("[bad,bad,bad]", "", path)), StartsWith("HTTP/1.1 503 "));
+  }
+  EXPECT_THAT(ask(post("[a,bad,bad]", "", path)), StartsWith("HTTP/1.1 207 "));
+  EXPECT_THAT(ask(post("[a,b]", "", path)), StartsWith("HTTP/1.1 202 "));
+  EXPECT_THAT(ask(post("{}")), StartsWith("HTTP/1.1 429 "));
+  intake_.entry_refusal.reason = flow::Refusal::unknown_source;
+  io_.time += seconds(3);
+  turns();
+  ask(post("[bad,bad,bad]", "", path));
+  EXPECT_THAT(ask(post("{}")), StartsWith("HTTP/1.1 429 ")) << "their own mistakes count";
 }
 
 // Goal: an exhausted source refuses its own entries only; a batch of nothing else is a 429.

@@ -141,7 +141,7 @@ bool MqttConnection::authenticate(const mqtt::Connect& connect) noexcept {
 }
 
 bool MqttConnection::take_answer(const flow::AuthAnswer& answer) noexcept {
-  switch (answer.result) {
+  switch (answer.verdict()) {
     case flow::AuthResult::accepted:
       identity_ = answer.identity;
       step_ = Step::authenticated;

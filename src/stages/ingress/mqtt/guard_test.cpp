@@ -20,6 +20,7 @@ class FakeIdentity final : public flow::Identity {
     if (access == flow::Access::subscribe) return topic.starts_with("in/");
     return topic.starts_with("out/") && !client_id.empty();
   }
+  bool revoked() const noexcept override { return user_ == "gone"; }
 
  private:
   std::string user_;
@@ -139,6 +140,19 @@ TEST_F(MqttServerTest, AuthenticationVerdicts) {
   EXPECT_EQ(answer(Version::v3_1_1, AuthResult::bad_credentials), "\x04");
   EXPECT_EQ(answer(Version::v3_1_1, AuthResult::not_authorized), "\x05");
   EXPECT_EQ(answer(Version::v3_1_1, AuthResult::busy), "\x03");
+}
+
+// Goal: whoever was removed while his answer was on its way does not get in.
+TEST_F(MqttServerTest, RevokedWhileAuthenticating) {
+  start();
+  FakeAuthenticator authenticator;
+  server_->set_authenticator(&authenticator);
+  const std::uint32_t client = *io_.accept();
+  io_.arrive(client, connect_as(Version::v5, "a", "gone"));
+  authenticator.answer(0, flow::AuthResult::accepted);
+  turn();
+  EXPECT_TRUE(peer(client).closed);
+  EXPECT_EQ(take(client).substr(3, 1), "\x87");
 }
 
 // Goal: access rules hold for publishes, filters and wills.
