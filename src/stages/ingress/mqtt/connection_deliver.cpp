@@ -72,7 +72,9 @@ bool MqttConnection::choose_alias(mqtt::Publish& publish, std::uint16_t& alias) 
 }
 
 void MqttConnection::pump() noexcept {
-  if (!can_send() || session_ == nullptr || !session_->outbox) return;
+  if (!can_send() || session_ == nullptr) return;
+  server_.router().continue_retained(*session_);
+  if (!session_->outbox) return;
   Outbox& outbox = *session_->outbox;
   while (outbox.resent < outbox.inflight.size()) {
     if (outbox.resent >= window() || !resend(outbox)) return;

@@ -149,12 +149,14 @@ MonoTime MqttServer::on_tick(MonoTime now) noexcept {
   scratch_.swap(resuming_);
   for (const std::uint32_t slot : scratch_) connections_[slot]->resume();
   const bool routed = router_.work();
+  const bool caught_up = router_.work_retained();
+  const MonoTime sweep_due = router_.drop_expired(now);
   scratch_.clear();
   scratch_.swap(dirty_);
   for (const std::uint32_t slot : scratch_) connections_[slot]->flush();
   end_holding();
-  if (!routed) return now;
-  return std::min(pause_due, trim(now));
+  if (!routed || !caught_up) return now;
+  return std::min({pause_due, sweep_due, trim(now)});
 }
 
 MonoTime MqttServer::end_pauses(MonoTime now) noexcept {

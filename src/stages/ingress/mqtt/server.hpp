@@ -142,6 +142,8 @@ class MqttServer final : public io::AcceptHandler,
   void flush_later(std::uint32_t slot) noexcept;
   /// It goes on with its input at the end of this turn; not inside the callback that allowed it.
   void resume_later(std::uint32_t slot) noexcept;
+  /// There is a turn soon.
+  void wake() noexcept;
   /// The intake had no capacity: told again after on_ready().
   void wait_for_capacity(std::uint32_t slot) noexcept;
   /// A connection's kept input went from `before` to `after` bytes. When all of it together takes a
@@ -160,7 +162,6 @@ class MqttServer final : public io::AcceptHandler,
   };
   MonoTime end_pauses(MonoTime now) noexcept;
   MonoTime trim(MonoTime now) noexcept;
-  void wake() noexcept;
   void end_holding() noexcept;
   void notify(const HubMessage& message) noexcept;
 
