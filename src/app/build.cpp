@@ -216,9 +216,7 @@ Result<void, std::string> Engine::Parts::make_reactor(std::uint32_t index) {
   mqtt.connections_max = std::min(mqtt.connections_max, flow::mqtt_share(memory.connections_max));
   mqtt.carry_bytes_max = std::min(mqtt.carry_bytes_max, memory.carry_bytes);
   mqtt.retained_bytes_max = std::min(mqtt.retained_bytes_max, memory.output_bytes / 4);
-  constexpr std::size_t subscription_size = 256;
-  mqtt.subscriptions_total_max = static_cast<std::uint32_t>(std::min<std::size_t>(
-      mqtt.subscriptions_total_max, memory.output_bytes / 4 / subscription_size));
+  mqtt.subscriptions_bytes_max = memory.output_bytes / 4;
   // The plan has memory for twice as many connections, of this protocol and others.
   mqtt.sessions_max = std::min<std::size_t>(mqtt.sessions_max, 2UL * mqtt.connections_max);
 

@@ -1,7 +1,7 @@
 #include "flow/retained_table.hpp"
 
-#include <algorithm>
 #include <cassert>
+#include <utility>
 
 namespace tocsin::flow {
 
@@ -53,25 +53,31 @@ void RetainedTable::clear(Node node) noexcept {
   message_bytes_ -= entries_[node].bytes.size();
   --size_;
   entries_[node] = Entry{};
-  tree_.prune(node, [&](Node idle) { return entries_[idle].bytes.empty(); });
+  prune(node);
+}
+
+void RetainedTable::prune(Node node) noexcept {
+  tree_.prune(node,
+              [&](Node idle) { return entries_[idle].bytes.empty() && !pins_.contains(idle); });
+}
+
+void RetainedTable::unpin(Node node) noexcept {
+  const auto pinned = pins_.find(node);
+  assert(pinned != pins_.end());
+  if (--pinned->second > 0) return;
+  pins_.erase(pinned);
+  prune(node);
+}
+
+void RetainedTable::stop(Cursor& cursor) noexcept {
+  const Cursor stopped = std::exchange(cursor, {});
+  if (stopped.begun()) unpin(stopped.node_);
 }
 
 std::string_view RetainedTable::find(std::string_view topic, std::int64_t now) const noexcept {
   const Node node = tree_.find_path(TopicLevels(topic));
   if (node == TopicTree::none || entries_[node].expires_at <= now) return {};
   return entries_[node].bytes;
-}
-
-std::size_t RetainedTable::drop_expired(std::int64_t now, std::size_t count) noexcept {
-  std::size_t dropped = 0;
-  for (std::size_t i = std::min(count, entries_.size()); i > 0; --i) {
-    if (++sweep_at_ >= entries_.size()) sweep_at_ = 0;
-    const Entry& entry = entries_[sweep_at_];
-    if (entry.bytes.empty() || entry.expires_at > now) continue;
-    clear(static_cast<Node>(sweep_at_));
-    ++dropped;
-  }
-  return dropped;
 }
 
 std::string RetainedTable::topic_of(Node node) const {
@@ -91,15 +97,41 @@ RetainedTable::Node RetainedTable::skip_dollar(Node parent, Node child) const no
   return child;
 }
 
-RetainedTable::Node RetainedTable::first_match(Node parent, std::string_view level) const noexcept {
-  if (level != "+") return tree_.find(parent, level);
-  return skip_dollar(parent, tree_.first_child(parent));
+bool RetainedTable::selects(const Place& place, const TopicLevels& filter) noexcept {
+  const bool open = filter.level[filter.count - 1] == "#";
+  return open ? place.depth + 1 >= filter.count : place.depth == filter.count;
 }
 
-RetainedTable::Node RetainedTable::next_match(Node node, std::size_t depth,
+RetainedTable::Node RetainedTable::first_match(const Place& place,
+                                               const TopicLevels& filter) const noexcept {
+  const bool open = filter.level[filter.count - 1] == "#";
+  if (open && place.depth + 1 >= filter.count) {
+    return skip_dollar(place.node, tree_.first_child(place.node));
+  }
+  if (place.depth == filter.count) return TopicTree::none;
+  const std::string_view level = filter.level[place.depth];
+  if (level != "+") return tree_.find(place.node, level);
+  return skip_dollar(place.node, tree_.first_child(place.node));
+}
+
+RetainedTable::Node RetainedTable::next_match(const Place& place,
                                               const TopicLevels& filter) const noexcept {
-  if (filter.level[depth - 1] != "+") return TopicTree::none;
-  return skip_dollar(tree_.parent(node), tree_.next_sibling(node));
+  // Below "#" every level stands for itself alone.
+  const bool below = place.depth >= filter.count;
+  const std::string_view level = filter.level[below ? filter.count - 1 : place.depth - 1];
+  if (level != "+" && level != "#") return TopicTree::none;
+  return skip_dollar(tree_.parent(place.node), tree_.next_sibling(place.node));
+}
+
+RetainedTable::Place RetainedTable::next_place(Place place,
+                                               const TopicLevels& filter) const noexcept {
+  const Node child = first_match(place, filter);
+  if (child != TopicTree::none) return {.node = child, .depth = place.depth + 1};
+  for (; place.depth > 0; place = {.node = tree_.parent(place.node), .depth = place.depth - 1}) {
+    const Node next = next_match(place, filter);
+    if (next != TopicTree::none) return {.node = next, .depth = place.depth};
+  }
+  return {.node = TopicTree::none, .depth = 0};
 }
 
 }  // namespace tocsin::flow

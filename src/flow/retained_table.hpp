@@ -3,10 +3,12 @@
 // and bytes: at a bound the newest message is refused and counted, and what the topic had stays.
 // One thread at a time.
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
 #include "flow/topic_tree.hpp"
@@ -41,9 +43,30 @@ class RetainedTable {
   template <class Visit>
   void match(std::string_view filter, std::int64_t now, Visit&& visit) const;
 
-  /// Looks at up to `count` places, going round, and removes what has expired. Returns the number
-  /// removed.
-  std::size_t drop_expired(std::int64_t now, std::size_t count) noexcept;
+  /// Where a walk() stands: its place stays in the tree, whatever becomes of the messages. Every
+  /// walk ends with true from walk() or with stop(), or with the table.
+  class Cursor {
+   public:
+    [[nodiscard]] bool begun() const noexcept { return node_ != TopicTree::none; }
+
+   private:
+    friend class RetainedTable;
+    TopicTree::Node node_ = TopicTree::none;
+    std::uint32_t depth_ = 0;
+  };
+  /// match() in pieces, between which the table may change: what has been there all the time comes
+  /// exactly once, as it is by then. A place costs one of `places`, and visit() may take more from
+  /// it. visit() returns false when it does not take the message: then the walk ends here, and
+  /// begins with it the next time. True: that was all, and the cursor is a fresh one.
+  template <class Visit>
+  [[nodiscard]] bool walk(Cursor& cursor, std::string_view filter, std::int64_t now,
+                          std::size_t& places, Visit&& visit);
+  void stop(Cursor& cursor) noexcept;
+
+  /// Looks at up to `count` places, going round, and removes what has expired, after gone(topic).
+  /// Returns the number removed.
+  template <class Gone>
+  std::size_t drop_expired(std::int64_t now, std::size_t count, Gone&& gone);
 
   [[nodiscard]] std::size_t size() const noexcept { return size_; }
   [[nodiscard]] std::size_t bytes() const noexcept { return tree_bytes() + message_bytes_; }
@@ -62,14 +85,20 @@ class RetainedTable {
                           std::string_view bytes) const noexcept;
   void clear(Node node) noexcept;
   [[nodiscard]] std::string topic_of(Node node) const;
-  template <class Visit>
-  void visit_one(Node node, std::int64_t now, Visit&& visit) const;
-  template <class Visit>
-  void visit_below(Node top, std::int64_t now, Visit&& visit) const;
-  [[nodiscard]] Node first_match(Node parent, std::string_view level) const noexcept;
+  // A place on the way through what a filter may select, in pre-order. The links of the tree lead
+  // back, so there is no stack.
+  struct Place {
+    Node node = TopicTree::root;
+    std::uint32_t depth = 0;
+  };
+  [[nodiscard]] static bool selects(const Place& place, const TopicLevels& filter) noexcept;
+  [[nodiscard]] Place next_place(Place place, const TopicLevels& filter) const noexcept;
+  [[nodiscard]] Node first_match(const Place& place, const TopicLevels& filter) const noexcept;
+  [[nodiscard]] Node next_match(const Place& place, const TopicLevels& filter) const noexcept;
   [[nodiscard]] Node skip_dollar(Node parent, Node child) const noexcept;
-  [[nodiscard]] Node next_match(Node node, std::size_t depth,
-                                const TopicLevels& filter) const noexcept;
+  void pin(Node node) { ++pins_[node]; }
+  void unpin(Node node) noexcept;
+  void prune(Node node) noexcept;
 
   TopicTree tree_;
   std::vector<Entry> entries_;  // By node.
@@ -78,62 +107,58 @@ class RetainedTable {
   std::size_t message_bytes_ = 0;
   std::uint64_t refused_ = 0;
   std::size_t sweep_at_ = 0;
+  std::unordered_map<Node, std::uint32_t> pins_;  // Places where walks stand.
 };
-
-template <class Visit>
-void RetainedTable::visit_one(Node node, std::int64_t now, Visit&& visit) const {
-  const Entry& entry = entries_[node];
-  if (entry.bytes.empty() || entry.expires_at <= now) return;
-  visit(std::string_view(topic_of(node)), std::string_view(entry.bytes), entry.expires_at);
-}
-
-// `top` and everything below it, in pre-order; the links lead back, so there is no stack.
-template <class Visit>
-void RetainedTable::visit_below(Node top, std::int64_t now, Visit&& visit) const {
-  Node node = top;
-  for (;;) {
-    visit_one(node, now, visit);
-    Node next = skip_dollar(node, tree_.first_child(node));
-    while (next == TopicTree::none && node != top) {
-      const Node parent = tree_.parent(node);
-      next = skip_dollar(parent, tree_.next_sibling(node));
-      node = parent;
-    }
-    if (next == TopicTree::none) return;
-    node = next;
-  }
-}
 
 template <class Visit>
 void RetainedTable::match(std::string_view filter, std::int64_t now, Visit&& visit) const {
   const TopicLevels levels(filter);
   if (levels.deeper) return;
-  Node node = TopicTree::root;
-  std::size_t depth = 0;
-  while (node != TopicTree::none) {
-    Node child = TopicTree::none;
-    if (depth == levels.count) {
-      visit_one(node, now, visit);
-    } else if (levels.level[depth] == "#") {
-      visit_below(node, now, visit);
-    } else {
-      child = first_match(node, levels.level[depth]);
-    }
-    if (child != TopicTree::none) {
-      node = child;
-      ++depth;
-      continue;
-    }
-    // Back to the nearest "+" that has another child.
-    Node next = TopicTree::none;
-    while (depth > 0 && next == TopicTree::none) {
-      next = next_match(node, depth, levels);
-      if (next != TopicTree::none) break;
-      node = tree_.parent(node);
-      --depth;
-    }
-    node = next;
+  for (Place at; at.node != TopicTree::none; at = next_place(at, levels)) {
+    const Entry& entry = entries_[at.node];
+    if (!selects(at, levels) || entry.bytes.empty() || entry.expires_at <= now) continue;
+    visit(std::string_view(topic_of(at.node)), std::string_view(entry.bytes), entry.expires_at);
   }
+}
+
+template <class Visit>
+bool RetainedTable::walk(Cursor& cursor, std::string_view filter, std::int64_t now,
+                         std::size_t& places, Visit&& visit) {
+  const TopicLevels levels(filter);
+  if (levels.deeper) return true;
+  const Node pinned = cursor.node_;
+  Place at;
+  if (pinned != TopicTree::none) at = {.node = pinned, .depth = cursor.depth_};
+  for (; at.node != TopicTree::none; at = next_place(at, levels)) {
+    if (places == 0) break;
+    --places;
+    const Entry& entry = entries_[at.node];
+    if (!selects(at, levels) || entry.bytes.empty() || entry.expires_at <= now) continue;
+    const std::string topic = topic_of(at.node);
+    if (!visit(std::string_view(topic), std::string_view(entry.bytes), entry.expires_at)) break;
+  }
+  const bool done = at.node == TopicTree::none;
+  if (!done) pin(at.node);
+  cursor.node_ = at.node;
+  cursor.depth_ = at.depth;
+  // After the next place is held: it may be all that keeps the earlier one's ancestors.
+  if (pinned != TopicTree::none) unpin(pinned);
+  return done;
+}
+
+template <class Gone>
+std::size_t RetainedTable::drop_expired(std::int64_t now, std::size_t count, Gone&& gone) {
+  std::size_t dropped = 0;
+  for (std::size_t i = std::min(count, entries_.size()); i > 0; --i) {
+    if (++sweep_at_ >= entries_.size()) sweep_at_ = 0;
+    const Entry& entry = entries_[sweep_at_];
+    if (entry.bytes.empty() || entry.expires_at > now) continue;
+    const Node node = static_cast<Node>(sweep_at_);
+    gone(std::string_view(topic_of(node)));
+    clear(node);
+    ++dropped;
+  }
+  return dropped;
 }
 
 }  // namespace tocsin::flow

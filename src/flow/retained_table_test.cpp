@@ -5,6 +5,7 @@
 #include <map>
 #include <random>
 #include <string>
+#include <utility>
 
 #include "flow/sources.hpp"
 
@@ -60,9 +61,55 @@ TEST(RetainedTable, ExpiredMessagesAreGone) {
   EXPECT_EQ(matches(table, "a/+", 9).size(), 2U);
   EXPECT_EQ(matches(table, "a/+", 10), (Found{{"a/y", "2"}}));
   EXPECT_EQ(table.find("a/x", 10), "");
-  EXPECT_EQ(table.drop_expired(9, 100), 0U);
-  EXPECT_EQ(table.drop_expired(10, 100), 1U);
+  std::string gone;
+  const auto note = [&](std::string_view topic) { gone.append(topic); };
+  EXPECT_EQ(table.drop_expired(9, 100, note), 0U);
+  EXPECT_EQ(table.drop_expired(10, 100, note), 1U);
+  EXPECT_EQ(gone, "a/x");
   EXPECT_EQ(table.size(), 1U);
+}
+
+// Goal: a walk in pieces meets what is there all the time exactly once, however the table changes
+// between them, and leaves no place behind.
+TEST(RetainedTable, WalksWhileItChanges) {
+  std::mt19937 random(5);
+  RetainedTable table(1, {});
+  const auto topic = [](std::size_t i) {
+    return std::to_string(i % 7) + "/" + std::to_string(i % 11) + "/" + std::to_string(i);
+  };
+  for (const std::string_view filter : {"#", "+/+/+", "3/#", "+/4/#", "2/3/#", "0/0/0", "none/+"}) {
+    for (std::size_t i = 0; i < 400; ++i) ASSERT_TRUE(table.put(topic(i), "old"));
+    RetainedTable::Cursor cursor;
+    Found found;
+    bool done = false;
+    while (!done) {
+      std::size_t places = 1 + random() % 5;
+      bool take = random() % 4 != 0;
+      done = table.walk(cursor, filter, 0, places,
+                        [&](std::string_view name, std::string_view bytes, std::int64_t) {
+                          if (!std::exchange(take, true)) return false;
+                          EXPECT_TRUE(found.emplace(name, bytes).second) << "twice: " << name;
+                          return true;
+                        });
+      EXPECT_EQ(cursor.begun(), !done);
+      // The even ones stay, with a new message; the odd ones come and go.
+      const std::size_t i = random() % 400;
+      if (i % 2 == 0) {
+        ASSERT_TRUE(table.put(topic(i), "new"));
+      } else if (!table.erase(topic(i))) {
+        ASSERT_TRUE(table.put(topic(i), "back"));
+      }
+    }
+    for (std::size_t i = 0; i < 400; i += 2) {
+      EXPECT_EQ(found.contains(topic(i)), topic_matches(filter, topic(i))) << filter << topic(i);
+    }
+    RetainedTable::Cursor stopped;
+    std::size_t places = 3;
+    static_cast<void>(table.walk(stopped, "#", 0, places, [](auto&&...) { return true; }));
+    for (std::size_t i = 0; i < 400; ++i) table.erase(topic(i));
+    table.stop(stopped);
+    EXPECT_EQ(table.bytes(), 0U);
+  }
 }
 
 // Goal: the same answers as the definition. Method: as for the trie.
@@ -100,7 +147,7 @@ TEST(RetainedTable, AgreesWithTheDefinition) {
     }
     ASSERT_EQ(matches(table, filter, now), expected) << filter;
     if (now % 100 == 0) {
-      table.drop_expired(now, SIZE_MAX);
+      table.drop_expired(now, SIZE_MAX, [](std::string_view) {});
       std::erase_if(truth, [&](const auto& entry) { return entry.second.second <= now; });
     }
   }

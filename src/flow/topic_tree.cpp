@@ -70,6 +70,12 @@ std::size_t TopicTree::path_cost(const TopicLevels& levels) const noexcept {
   return cost;
 }
 
+std::size_t TopicTree::path_cost_max(const TopicLevels& levels) noexcept {
+  std::size_t cost = 0;
+  for (std::size_t i = 0; i < levels.count; ++i) cost += node_bytes + text_cost(levels.level[i]);
+  return cost;
+}
+
 TopicTree::Node TopicTree::make_path(const TopicLevels& levels) {
   assert(!levels.deeper);
   Node node = root;

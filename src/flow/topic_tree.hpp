@@ -47,6 +47,8 @@ class TopicTree {
   [[nodiscard]] Node find_path(const TopicLevels& levels) const noexcept;
   /// Bytes that make_path() would add.
   [[nodiscard]] std::size_t path_cost(const TopicLevels& levels) const noexcept;
+  /// The same for an empty tree.
+  [[nodiscard]] static std::size_t path_cost_max(const TopicLevels& levels) noexcept;
   /// Creates what is missing. `levels` must not be `deeper`.
   Node make_path(const TopicLevels& levels);
   /// Removes the node and then its ancestors, as long as they have no children and `idle(node)`.

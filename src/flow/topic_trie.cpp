@@ -106,6 +106,16 @@ void TopicTrie::prune(Node node) noexcept {
   });
 }
 
+std::size_t TopicTrie::insert_cost(std::string_view filter) const noexcept {
+  const Place place = place_of(filter);
+  return tree_.path_cost(place.levels) + place.levels.count * sizeof(Entry);
+}
+
+std::size_t TopicTrie::insert_cost_max(std::string_view filter) noexcept {
+  const TopicLevels levels(filter);
+  return TopicTree::path_cost_max(levels) + levels.count * sizeof(Entry);
+}
+
 std::size_t TopicTrie::bytes() const noexcept {
   return tree_.bytes() + tree_.size() * sizeof(Entry) + heap_bytes_;
 }

@@ -64,6 +64,10 @@ class TopicTrie {
   [[nodiscard]] std::size_t size() const noexcept { return size_; }
   /// Memory in use, about.
   [[nodiscard]] std::size_t bytes() const noexcept;
+  /// What insert() would add to bytes(), at most but for a filter that many values share.
+  [[nodiscard]] std::size_t insert_cost(std::string_view filter) const noexcept;
+  /// The same for a trie that has nothing in common with the filter.
+  [[nodiscard]] static std::size_t insert_cost_max(std::string_view filter) noexcept;
 
  private:
   using Node = TopicTree::Node;

@@ -216,6 +216,25 @@ TEST_F(AuthTest, AReloadRevokesWhoIsGoneAndKeepsTheOthers) {
   EXPECT_TRUE(ann->revoked());
 }
 
+// Goal: narrowed rights reach who is already in: he is to come again.
+TEST_F(AuthTest, AReloadRevokesWhoseRightsHaveChanged) {
+  AuthService& service = make({user("ann", "secret"), user("bob", "hidden")});
+  ask(by_password("ann", "secret"));
+  const auto ann = answer->identity;
+  ask(by_password("bob", "hidden"));
+  const auto bob = answer->identity;
+  auto narrowed = user("ann", "secret");
+  narrowed.subscribe = {"devices/ann/state"};
+  service.set_users(table(options, {narrowed, user("bob", "hidden")}));
+  EXPECT_TRUE(ann->revoked());
+  EXPECT_FALSE(bob->revoked());
+  EXPECT_EQ(ask(by_password("ann", "secret")), AuthResult::accepted);
+  const auto again = answer->identity;
+  EXPECT_FALSE(again->revoked());
+  EXPECT_TRUE(again->allows(Access::subscribe, "devices/ann/state", "c"));
+  EXPECT_FALSE(again->allows(Access::subscribe, "devices/ann/#", "c"));
+}
+
 TEST_F(AuthTest, UsersThatAppearEndTheRightsOfEverybody) {
   AuthService& service = make({});
   ask({});

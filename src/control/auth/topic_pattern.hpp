@@ -35,17 +35,20 @@ class TopicPattern {
   [[nodiscard]] bool matches(std::string_view topic, const Substitutes& values) const noexcept;
   /// Whether the pattern selects every topic that `filter`, a topic filter, selects.
   [[nodiscard]] bool covers(std::string_view filter, const Substitutes& values) const noexcept;
+  [[nodiscard]] bool operator==(const TopicPattern&) const = default;
 
  private:
   enum class Piece : std::uint8_t { literal, client_id, user };
   struct Segment {
     Piece piece = Piece::literal;
     std::string text;  // Of a literal.
+    bool operator==(const Segment&) const = default;
   };
   enum class Kind : std::uint8_t { text, any_one, any_rest };
   struct Level {
     Kind kind = Kind::text;
     std::vector<Segment> segments;
+    bool operator==(const Level&) const = default;
   };
 
   [[nodiscard]] static Result<Level, std::string> compile_level(std::string_view text);

@@ -144,7 +144,7 @@ const User* UserTable::find_token(const TokenHash& hash) const noexcept {
 void UserTable::succeed(const UserTable& before) const {
   for (const User& old : before.users_) {
     const User* const now = find(old.identity->user());
-    if (now != nullptr && now->active && old.active) {
+    if (now != nullptr && now->active && old.active && now->identity->same_rights(*old.identity)) {
       now->identity->succeed(*old.identity);
     } else {
       old.identity->revoke();
@@ -152,9 +152,7 @@ void UserTable::succeed(const UserTable& before) const {
   }
   if (before.anonymous_ == nullptr) return;
   // Who came in while there were no users may do everything, and must not keep that.
-  const bool same_kind = anonymous_ != nullptr &&
-                         anonymous_->is_unrestricted() == before.anonymous_->is_unrestricted();
-  if (same_kind) {
+  if (anonymous_ != nullptr && anonymous_->same_rights(*before.anonymous_)) {
     anonymous_->succeed(*before.anonymous_);
   } else {
     before.anonymous_->revoke();

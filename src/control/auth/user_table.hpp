@@ -44,14 +44,18 @@ class UserIdentity final : public flow::Identity {
   void revoke() const noexcept { revoked_->store(true, std::memory_order_relaxed); }
   /// Shares the revocation of an earlier identity of the same user. Before anybody else sees it.
   void succeed(const UserIdentity& earlier) { revoked_ = earlier.revoked_; }
-  [[nodiscard]] bool is_unrestricted() const noexcept { return unrestricted_; }
+  /// The same rights, whatever the name.
+  [[nodiscard]] bool same_rights(const UserIdentity& other) const {
+    return unrestricted_ == other.unrestricted_ && publish_ == other.publish_ &&
+           subscribe_ == other.subscribe_;
+  }
 
  private:
   std::string name_;
   std::vector<TopicPattern> publish_;
   std::vector<TopicPattern> subscribe_;
   bool unrestricted_ = false;
-  // Shared by all identities that a user had over reloads: set once he is gone.
+  // Shared by the identities that a user had over reloads, until he is gone or has other rights.
   std::shared_ptr<std::atomic<bool>> revoked_ = std::make_shared<std::atomic<bool>>(false);
 };
 
@@ -89,8 +93,9 @@ class UserTable {
   [[nodiscard]] const std::string& decoy() const noexcept { return decoy_; }
   [[nodiscard]] const HashCost& decoy_cost() const noexcept { return decoy_cost_; }
 
-  /// Takes the place of `before`: users that both have keep their revocation, the others of
-  /// `before` are revoked. Once, before anybody else sees this table.
+  /// Takes the place of `before`: users that both have with the same rights keep their revocation,
+  /// the others of `before` are revoked, so that who was let in by other rights comes again and is
+  /// checked by those of now. Once, before anybody else sees this table.
   void succeed(const UserTable& before) const;
 
  private:

@@ -264,7 +264,13 @@ void MqttConnection::on_sent(io::Errno error) noexcept {
   }
 }
 
+bool MqttConnection::half_empty(std::size_t size) const noexcept {
+  return output_size() == 0 || output_size() + size <= server_.options().output_bytes_max / 2;
+}
+
 void MqttConnection::trim() noexcept {
+  // What waited for memory, which nobody announces.
+  if (session_ != nullptr) server_.router().continue_retained(*session_);
   if (std::exchange(busy_, false)) return;
   for (ByteBuffer* buffer : {&carry_, &pending_}) {
     if (buffer->empty()) buffer->release();

@@ -80,6 +80,8 @@ class MqttConnection final : public io::StreamHandler, public flow::Timer {
   [[nodiscard]] std::size_t window() const noexcept {
     return std::min<std::size_t>(mqtt_window_max, client_receive_maximum_);
   }
+  /// Less than half of the output is taken when `size` more bytes are.
+  [[nodiscard]] bool half_empty(std::size_t size) const noexcept;
   enum class Written : std::uint8_t { yes, no_room, too_large, expired };
   /// Writes a PUBLISH; changes nothing when it says anything but yes.
   [[nodiscard]] Written write_publish(const RoutedMessage& message, std::uint16_t packet_id,

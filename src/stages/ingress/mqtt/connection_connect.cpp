@@ -225,6 +225,8 @@ void MqttConnection::finish_connect(const mqtt::Connect& connect) noexcept {
   // From now on it ends with its connection: the store forgets it.
   if (expiry_s == 0) server_.sessions().keeper().ended(*session_);
   session_->expiry_s = expiry_s;
+  // What it was allowed on an earlier connection it may not be any more.
+  if (identity_ != nullptr) server_.router().restrict_to(*session_, *identity_);
   if (connect.will && !keep_will(*connect.will)) return;
   state_ = State::connected;
   send_connack(connect);

@@ -77,7 +77,9 @@ bool MqttConnection::choose_alias(mqtt::Publish& publish, std::uint16_t& alias) 
 }
 
 void MqttConnection::pump() noexcept {
-  if (!can_send() || session_ == nullptr || !session_->outbox) return;
+  if (!can_send() || session_ == nullptr) return;
+  server_.router().continue_retained(*session_);
+  if (!can_send() || !session_->outbox) return;
   if (send_waiting(*session_->outbox) || !can_send()) return;
   // What is on its way leads back here when it is sent; without it nothing would.
   if (output_size() == 0 && !std::exchange(starved_, true)) server_.wait_for_memory(slot_);

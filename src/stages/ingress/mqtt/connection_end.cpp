@@ -125,6 +125,8 @@ void MqttConnection::taken_over() noexcept {
 
 void MqttConnection::end_if_revoked() noexcept {
   if (identity_ == nullptr || !identity_->revoked()) return;
+  // Nor may it publish any more.
+  will_wanted_ = false;
   end(MqttClose::not_authorized, ReasonCode::not_authorized);
 }
 

@@ -53,8 +53,8 @@ void MqttConnection::handle_subscribe(const mqtt::Frame& frame) noexcept {
   count = 0;
   subscribe->for_each([&](const mqtt::Filter& filter) {
     if (!send_retained[count++] || session_ == nullptr) return;
-    const Subscription* const subscription = session_->subscription(filter.filter);
-    if (subscription != nullptr) server_.router().send_retained(*session_, *subscription);
+    Subscription* const subscription = session_->subscription(filter.filter);
+    if (subscription != nullptr) server_.router().begin_retained(*session_, *subscription);
   });
 }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cassert>
+#include <utility>
 
 #include "base/hash.hpp"
 #include "flow/sources.hpp"
@@ -11,13 +12,19 @@
 namespace tocsin::ingress {
 namespace {
 
-// A member may leave while a message is on its way to it; then another one gets it.
-constexpr std::uint32_t attempts_max = 8;
 // Tells a group from a subscription in the trie: pointers are even.
 constexpr std::uint64_t group_mark = 1;
 
 std::uint64_t trie_value(const Group& group) noexcept {
   return reinterpret_cast<std::uintptr_t>(&group) | group_mark;
+}
+
+Delivery delivery_of(const RoutedMessage& message, const SubscriptionOptions& options) {
+  Delivery delivery;
+  delivery.qos = std::min(message.qos, options.qos);
+  delivery.retain = message.retain && options.retain_as_published;
+  if (options.identifier != 0) delivery.identifiers.push_back(options.identifier);
+  return delivery;
 }
 
 }  // namespace
@@ -56,7 +63,9 @@ void Groups::join(const Subscription& subscription) {
                   .claim = session.claim,
                   .server = &server_,
                   .options = subscription.options,
-                  .online = session.connection != nullptr};
+                  .online = session.connection != nullptr,
+                  .restored = session.restored,
+                  .away = false};
   MqttServer& home = home_of(news->group);
   // Before SUBACK leaves: from now on the home gets what is published.
   home.router().want();
@@ -86,16 +95,8 @@ void Groups::handle(News& news) noexcept {
       return left(news);
     case News::Kind::deliver:
       return deliver(news);
-    case News::Kind::returned: {
-      const auto found = groups_.find(news.group);
-      if (found != groups_.end()) {
-        RoutedMessage message = news.message->view();
-        message.range = news.range;
-        choose(*found->second, message, news.message, news.attempts);
-      }
-      if (news.range != nullptr) news.range->settle();
-      return;
-    }
+    case News::Kind::returned:
+      return returned(news);
   }
 }
 
@@ -104,18 +105,20 @@ void Groups::joined(const News& news) {
   if (!group) {
     group = std::make_unique<Group>();
     group->name = news.group;
-    static_cast<void>(server_.router().trie().insert(group->filter(), trie_value(*group)));
+    const auto inserted = server_.router().trie().insert(group->filter(), trie_value(*group));
+    if (inserted != flow::TopicTrie::Inserted::added) server_.stats().subscriptions_lost.add();
   }
   auto& members = group->members;
   const auto same = std::find_if(members.begin(), members.end(),
                                  [&](const GroupMember& m) { return m.uid == news.member.uid; });
   if (same == members.end()) {
     members.push_back(news.member);
-    return;
+  } else {
+    // It was counted when it joined first.
+    server_.router().unwant();
+    if (news.member.claim >= same->claim) *same = news.member;
   }
-  // It was counted when it joined first.
-  server_.router().unwant();
-  if (news.member.claim >= same->claim) *same = news.member;
+  unpark(*group);
 }
 
 void Groups::left(const News& news) noexcept {
@@ -126,50 +129,100 @@ void Groups::left(const News& news) noexcept {
     return m.uid == news.member.uid && m.claim <= news.member.claim;
   });
   server_.router().unwant(static_cast<std::uint32_t>(gone));
+  unpark(group);
   if (!group.members.empty()) return;
   server_.router().trie().erase(group.filter(), trie_value(group));
   groups_.erase(found);
 }
 
+// Round-robin over those who are there; else the next one that has a session to wait in.
 void Groups::route(Group& group, const RoutedMessage& message, MessageRef& kept) noexcept {
-  choose(group, message, kept, 0);
+  const std::size_t count = group.members.size();
+  const std::size_t first = group.next;
+  bool on_the_move = false;
+  for (const bool online : {true, false}) {
+    for (std::size_t i = 0; i < count; ++i) {
+      const std::size_t at = (first + i) % count;
+      GroupMember& member = group.members[at];
+      if (member.online != online || (message.old && !member.restored)) continue;
+      if (!member.away && offer(group, member, message, kept)) {
+        group.next = at + 1;
+        return;
+      }
+      on_the_move = true;
+    }
+  }
+  if (on_the_move) return park(group, message, kept);
+  // What is from before this process is for nobody who came later.
+  if (!message.old || count == 0) server_.stats().drop(MqttDrop::no_member);
 }
 
-// Round-robin over those who are there; else the next one that has a session to wait in.
-void Groups::choose(Group& group, const RoutedMessage& message, MessageRef& kept,
-                    std::uint32_t attempts) noexcept {
-  const std::size_t count = group.members.size();
-  if (count == 0 || attempts >= attempts_max) return server_.stats().drop(MqttDrop::no_member);
-  std::size_t chosen = group.next % count;
-  for (std::size_t i = 0; i < count; ++i) {
-    const std::size_t at = (group.next + i) % count;
-    if (!group.members[at].online) continue;
-    chosen = at;
-    break;
-  }
-  group.next = chosen + 1;
-  const GroupMember& member = group.members[chosen];
-  Delivery delivery;
-  delivery.qos = std::min(message.qos, member.options.qos);
-  delivery.retain = message.retain && member.options.retain_as_published;
-  if (member.options.identifier != 0) delivery.identifiers.push_back(member.options.identifier);
+// False: it is not there any more. On another reactor that shows only later.
+bool Groups::offer(Group& group, GroupMember& member, const RoutedMessage& message,
+                   MessageRef& kept) noexcept {
   if (member.server == &server_) {
-    if (Session* const session = server_.sessions().find(member.uid)) {
-      server_.router().deliver(*session, message, kept, delivery);
+    Session* const session = server_.sessions().find(member.uid);
+    if (session == nullptr) {
+      member.away = true;
+      return false;
     }
-    return;
+    server_.router().deliver(*session, message, kept, delivery_of(message, member.options));
+    return true;
   }
   if (!kept) kept = KeptMessage::make(message, shared_.kept);
-  if (!kept) return server_.stats().drop(MqttDrop::memory);
+  if (!kept) {
+    server_.stats().drop(MqttDrop::memory);
+    return true;
+  }
   auto news = std::make_unique<News>();
   news->kind = News::Kind::deliver;
   news->group = group.name;
   news->member = member;
   news->message = kept;
-  news->attempts = attempts + 1;
+  news->old = message.old;
   news->range = message.range;
   if (news->range != nullptr) news->range->retain();
   tell(*member.server, std::move(news));
+  return true;
+}
+
+void Groups::park(Group& group, const RoutedMessage& message, MessageRef& kept) noexcept {
+  if (group.parked.size() >= server_.options().session_messages_max) {
+    return server_.stats().drop(MqttDrop::queue_full);
+  }
+  if (!kept) kept = KeptMessage::make(message, shared_.kept);
+  if (!kept) return server_.stats().drop(MqttDrop::memory);
+  if (message.range != nullptr) message.range->retain();
+  group.parked.push_back({.message = kept, .range = message.range, .old = message.old});
+}
+
+// Somebody has come or gone: what waits is tried again, in order.
+void Groups::unpark(Group& group) noexcept {
+  for (ParkedMessage& parked : std::exchange(group.parked, {})) {
+    RoutedMessage message = parked.message->view();
+    message.old = parked.old;
+    message.range = parked.range;
+    route(group, message, parked.message);
+    if (parked.range != nullptr) parked.range->settle();
+  }
+}
+
+void Groups::returned(News& news) noexcept {
+  const auto found = groups_.find(news.group);
+  if (found == groups_.end()) {
+    server_.stats().drop(MqttDrop::no_member);
+  } else {
+    Group& group = *found->second;
+    for (GroupMember& member : group.members) {
+      // Unless it has joined again meanwhile.
+      if (member.uid == news.member.uid && member.claim == news.member.claim) member.away = true;
+    }
+    RoutedMessage message = news.message->view();
+    message.old = news.old;
+    message.range = news.range;
+    route(group, message, news.message);
+  }
+  if (news.range != nullptr) news.range->settle();
 }
 
 void Groups::deliver(News& news) noexcept {
@@ -181,13 +234,10 @@ void Groups::deliver(News& news) noexcept {
     return tell(home, std::move(returned));
   }
   RoutedMessage message = news.message->view();
+  message.old = news.old;
   message.range = news.range;
-  const SubscriptionOptions& options = news.member.options;
-  Delivery delivery;
-  delivery.qos = std::min(message.qos, options.qos);
-  delivery.retain = message.retain && options.retain_as_published;
-  if (options.identifier != 0) delivery.identifiers.push_back(options.identifier);
-  server_.router().deliver(*session, message, news.message, delivery);
+  server_.router().deliver(*session, message, news.message,
+                           delivery_of(message, news.member.options));
   if (news.range != nullptr) news.range->settle();
 }
 

@@ -4,6 +4,7 @@
 // receiver is chosen. Members live on any reactor; what concerns them goes home by message.
 
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -25,12 +26,22 @@ struct GroupMember {
   MqttServer* server = nullptr;
   SubscriptionOptions options;
   bool online = false;
+  bool restored = false;  ///< Its session is from before this process.
+  bool away = false;      ///< Was not found where it should be: it moves, and will join again.
+};
+
+/// A message that waits for a member to arrive where it moves to.
+struct ParkedMessage {
+  MessageRef message;
+  flow::SettlementRange* range = nullptr;  ///< Retained.
+  bool old = false;
 };
 
 struct Group {
   std::string name;  ///< "$share/name/filter"
   std::vector<GroupMember> members;
   std::size_t next = 0;
+  std::deque<ParkedMessage> parked;
 
   [[nodiscard]] std::string_view filter() const noexcept;
 };
@@ -55,7 +66,7 @@ class Groups {
 
   // --- at home
   // ------------------------------------------------------------------------------------
-  /// Chooses the member that gets the message.
+  /// Chooses the member that gets the message; while all are on the move it waits for one.
   void route(Group& group, const RoutedMessage& message, MessageRef& kept) noexcept;
 
   /// News, or a message for a member here, or one that found nobody; owned.
@@ -68,7 +79,7 @@ class Groups {
     GroupMember member;
     MessageRef message;
     flow::SettlementRange* range = nullptr;  ///< Retained by this message.
-    std::uint32_t attempts = 0;
+    bool old = false;
   };
   [[nodiscard]] MqttServer& home_of(std::string_view group) const noexcept;
   void tell(MqttServer& server, std::unique_ptr<News> news) noexcept;
@@ -76,8 +87,11 @@ class Groups {
   void joined(const News& news);
   void left(const News& news) noexcept;
   void deliver(News& news) noexcept;
-  void choose(Group& group, const RoutedMessage& message, MessageRef& kept,
-              std::uint32_t attempts) noexcept;
+  void returned(News& news) noexcept;
+  [[nodiscard]] bool offer(Group& group, GroupMember& member, const RoutedMessage& message,
+                           MessageRef& kept) noexcept;
+  void park(Group& group, const RoutedMessage& message, MessageRef& kept) noexcept;
+  void unpark(Group& group) noexcept;
 
   MqttServer& server_;
   BrokerShared& shared_;

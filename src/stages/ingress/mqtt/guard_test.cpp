@@ -13,17 +13,19 @@ using mqtt::PacketType;
 // May do what its name begins with.
 class FakeIdentity final : public flow::Identity {
  public:
-  explicit FakeIdentity(std::string user) : user_(std::move(user)) {}
+  explicit FakeIdentity(std::string user, std::string readable = "in/")
+      : user_(std::move(user)), readable_(std::move(readable)) {}
   std::string_view user() const noexcept override { return user_; }
   bool allows(flow::Access access, std::string_view topic,
               std::string_view client_id) const noexcept override {
-    if (access == flow::Access::subscribe) return topic.starts_with("in/");
+    if (access == flow::Access::subscribe) return topic.starts_with(readable_);
     return topic.starts_with("out/") && !client_id.empty();
   }
   bool revoked() const noexcept override { return user_ == "gone"; }
 
  private:
   std::string user_;
+  std::string readable_;
 };
 
 class FakeAuthenticator final : public flow::Authenticator {
@@ -39,8 +41,9 @@ class FakeAuthenticator final : public flow::Authenticator {
                                                  std::uint64_t ticket,
                                                  const ReplyTo& reply_to) override {
     if (credentials.username == "now") {
-      return std::make_unique<flow::AuthAnswer>(flow::AuthAnswer{
-          ticket, flow::AuthResult::accepted, std::make_shared<const FakeIdentity>("now")});
+      return std::make_unique<flow::AuthAnswer>(
+          flow::AuthAnswer{ticket, flow::AuthResult::accepted,
+                           std::make_shared<const FakeIdentity>("now", readable)});
     }
     asked.push_back({ticket, reply_to, std::string(credentials.username),
                      std::string(credentials.password), std::string(credentials.certificate_name)});
@@ -60,6 +63,7 @@ class FakeAuthenticator final : public flow::Authenticator {
                                   .object = answer.release()});
   }
   std::vector<Asked> asked;
+  std::string readable = "in/";
 };
 
 class FakeQuotas final : public flow::Quotas {
@@ -186,6 +190,30 @@ TEST_F(MqttServerTest, AccessRules) {
   turn();
   EXPECT_EQ(take(three), "\x90\x03\x00\x09\x01"s);
   EXPECT_EQ(take(connect(Version::v5, mqtt::Will{.topic = "in/x"})).substr(3, 1), "\x87");
+}
+
+// Goal: a session that comes back has no more rights than its client has by now, shared
+// subscriptions included.
+TEST_F(MqttServerTest, NarrowedRightsReachSessions) {
+  start();
+  FakeAuthenticator authenticator;
+  server_->set_authenticator(&authenticator);
+  const auto connect = [&] {
+    const std::uint32_t client = *io_.accept();
+    io_.arrive(client, connect_as(Version::v3_1_1, "dev", "now", {}, false));
+    turn();
+    EXPECT_EQ(take(client).substr(0, 1), "\x20");
+    return client;
+  };
+  const std::uint32_t before = connect();
+  for (const char* filter : {"in/a", "in/b", "$share/g/in/a"}) {
+    subscribe(before, Version::v3_1_1, {.filter = filter, .qos = 1});
+  }
+  authenticator.readable = "in/b";
+  const std::uint32_t after = connect();
+  route({.topic = "in/a", .payload = "1"});
+  route({.topic = "in/b", .payload = "2"});
+  EXPECT_EQ(take(after), publish_packet(Version::v3_1_1, "in/b", "2"));
 }
 
 // Goal: a session is not for another user who happens to know its identifier.

@@ -155,6 +155,8 @@ struct MqttOptions {
   std::size_t carry_bytes_max = std::size_t{16} * 1024 * 1024;
   std::uint32_t subscriptions_max = 32;
   std::uint32_t subscriptions_total_max = 100'000;
+  /// Memory of one reactor for subscriptions; not an option but a part of the memory plan.
+  std::size_t subscriptions_bytes_max = std::size_t{8} * 1024 * 1024;
   std::uint16_t topic_alias_max = 16;
   bool route_unmatched = true;
   bool close_denied = false;

@@ -30,6 +30,16 @@ std::optional<std::uint32_t> expiry_of(std::string_view properties) noexcept {
 
 bool is_shared(std::string_view filter) noexcept { return filter.starts_with(share_prefix); }
 
+// Without its places in the trie. A shared one has those in another reactor's perhaps, but it is
+// its subscriber who pays.
+std::size_t cost_of(std::string_view filter) noexcept {
+  constexpr std::size_t allocations = 64;
+  const std::size_t cost = sizeof(Subscription) + filter.size() + allocations;
+  if (!is_shared(filter)) return cost;
+  return cost + sizeof(Group) + sizeof(GroupMember) + 2 * filter.size() + allocations +
+         flow::TopicTrie::insert_cost_max(shared_filter_topic(filter));
+}
+
 }  // namespace
 
 Router::Router(MqttServer& server, BrokerShared& shared, std::uint64_t seed)
@@ -48,20 +58,33 @@ Router::~Router() {
 // --- subscriptions
 // --------------------------------------------------------------------------------
 
+bool Router::fits(std::string_view filter) const noexcept {
+  std::size_t bytes = subscription_bytes() + cost_of(filter);
+  if (!is_shared(filter)) bytes += trie_.insert_cost(filter);
+  return bytes <= server_.options().subscriptions_bytes_max;
+}
+
 bool Router::insert(Subscription& subscription) {
   if (is_shared(subscription.filter)) {
     groups_.join(subscription);
+    subscription_bytes_ += cost_of(subscription.filter);
     return true;
   }
   const auto inserted = trie_.insert(subscription.filter, trie_value(subscription));
   if (inserted != flow::TopicTrie::Inserted::added) return false;
+  subscription_bytes_ += cost_of(subscription.filter);
   want();
   return true;
 }
 
 void Router::erase(Subscription& subscription) noexcept {
-  if (is_shared(subscription.filter)) return groups_.leave(subscription);
-  if (trie_.erase(subscription.filter, trie_value(subscription))) unwant();
+  if (is_shared(subscription.filter)) {
+    subscription_bytes_ -= cost_of(subscription.filter);
+    return groups_.leave(subscription);
+  }
+  if (!trie_.erase(subscription.filter, trie_value(subscription))) return;
+  subscription_bytes_ -= cost_of(subscription.filter);
+  unwant();
 }
 
 ReasonCode Router::subscribe(Session& session, std::string_view filter,
@@ -77,7 +100,9 @@ ReasonCode Router::subscribe(Session& session, std::string_view filter,
     server_.sessions().keeper().subscribed(*known);
     return granted;
   }
-  if (session.subscriptions.size() >= server_.options().subscriptions_max) {
+  const std::string_view topics = is_shared(filter) ? shared_filter_topic(filter) : filter;
+  if (session.subscriptions.size() >= server_.options().subscriptions_max || !fits(filter) ||
+      flow::TopicLevels(topics).deeper) {
     return ReasonCode::quota_exceeded;
   }
   auto subscription = std::make_unique<Subscription>(
@@ -94,6 +119,7 @@ bool Router::unsubscribe(Session& session, std::string_view filter) noexcept {
   Subscription* const known = session.subscription(filter);
   if (known == nullptr) return false;
   session.no_local_count -= known->options.no_local ? 1 : 0;
+  end_retained(session, *known);
   erase(*known);
   server_.sessions().keeper().unsubscribed(*known);
   std::erase_if(session.subscriptions, [&](const auto& s) { return s.get() == known; });
@@ -103,6 +129,8 @@ bool Router::unsubscribe(Session& session, std::string_view filter) noexcept {
 
 void Router::remove(Session& session) noexcept {
   if (session.subscriptions.empty()) return;
+  for (RetainedWalk& walk : session.retained_walks) retained_.stop(walk.cursor);
+  session.retained_walks.clear();
   for (const auto& subscription : session.subscriptions) erase(*subscription);
   session.subscriptions.clear();
   session.no_local_count = 0;
@@ -111,10 +139,15 @@ void Router::remove(Session& session) noexcept {
 
 void Router::pause(Session& session) noexcept {
   if (session.subscriptions.empty()) return;
+  for (RetainedWalk& walk : session.retained_walks) retained_.stop(walk.cursor);
+  session.retained_ready = false;
   for (const auto& subscription : session.subscriptions) {
     // A group's home hears of the new owner, whose claim is later.
-    if (is_shared(subscription->filter)) continue;
-    if (trie_.erase(subscription->filter, trie_value(*subscription))) unwant();
+    if (is_shared(subscription->filter)) {
+      subscription_bytes_ -= cost_of(subscription->filter);
+    } else {
+      erase(*subscription);
+    }
   }
   server_.stats().subscribers_closed.add();
 }
@@ -123,7 +156,7 @@ void Router::resume(Session& session) {
   if (session.subscriptions.empty()) return;
   for (const auto& subscription : session.subscriptions) {
     subscription->session = &session;
-    static_cast<void>(insert(*subscription));
+    if (!insert(*subscription)) server_.stats().subscriptions_lost.add();
   }
   server_.stats().subscribers_opened.add();
 }
@@ -134,26 +167,16 @@ void Router::presence(Session& session, bool) noexcept {
   }
 }
 
-void Router::send_retained(Session& session, const Subscription& subscription) {
-  if (is_shared(subscription.filter)) return;
-  const auto now_us = to_us(server_.loop().now());
-  retained_.match(subscription.filter, now_us,
-                  [&](std::string_view topic, std::string_view bytes, std::int64_t expires_at) {
-                    auto message = decode_message(bytes, Duration::zero());
-                    if (!message) return;
-                    message->topic = topic;
-                    if (expires_at != flow::RetainedTable::never) {
-                      message->expires = from_us<MonoTime>(expires_at);
-                    }
-                    Delivery delivery;
-                    delivery.qos = std::min(message->qos, subscription.options.qos);
-                    delivery.retain = true;
-                    if (subscription.options.identifier != 0) {
-                      delivery.identifiers.push_back(subscription.options.identifier);
-                    }
-                    MessageRef kept;
-                    deliver(session, *message, kept, delivery);
-                  });
+void Router::restrict_to(Session& session, const flow::Identity& identity) noexcept {
+  std::vector<std::string> forbidden;
+  for (const auto& subscription : session.subscriptions) {
+    const std::string_view filter = subscription->filter;
+    const std::string_view topics = is_shared(filter) ? shared_filter_topic(filter) : filter;
+    if (!identity.allows(flow::Access::subscribe, topics, session.client_id)) {
+      forbidden.emplace_back(filter);
+    }
+  }
+  for (const std::string& filter : forbidden) unsubscribe(session, filter);
 }
 
 // --- messages
@@ -208,23 +231,24 @@ std::uint32_t Router::route_record(const RecordView& record,
 }
 
 void Router::retain(const RoutedMessage& message) noexcept {
-  const bool keeper = shared_.servers.front() == &server_;
-  flow::SessionStore* const store = keeper ? server_.session_store() : nullptr;
+  flow::SessionStore* const store = retained_store();
+  std::string bytes;
   if (message.payload.empty()) {
-    const bool known = retained_.erase(message.topic);
-    if (!known || store == nullptr) return;
-    if (message.range != nullptr) message.range->retain();
-    if (!store->put_retained(message.topic, {}, message.range)) server_.stats().store_refused.add();
-    return;
+    // The store may know one that the table had no room for.
+    retained_.erase(message.topic);
+  } else {
+    const std::int64_t expires_at =
+        message.expires == MonoTime::max() ? flow::RetainedTable::never : to_us(message.expires);
+    if (!retained_.put(message.topic, encode_message(message, Duration::zero()), expires_at)) {
+      return;
+    }
+    if (store != nullptr) bytes = encode_message(message, server_.wall_offset());
   }
-  const std::int64_t expires_at =
-      message.expires == MonoTime::max() ? flow::RetainedTable::never : to_us(message.expires);
-  if (!retained_.put(message.topic, encode_message(message, Duration::zero()), expires_at)) return;
   if (store == nullptr) return;
   if (message.range != nullptr) message.range->retain();
-  const std::string bytes = encode_message(message, server_.wall_offset());
-  if (!store->put_retained(message.topic, bytes, message.range))
+  if (!store->put_retained(message.topic, bytes, message.range)) {
     server_.stats().store_refused.add();
+  }
 }
 
 void Router::restore_retained(std::string_view topic, std::string_view bytes) {

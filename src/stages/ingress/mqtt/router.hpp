@@ -9,8 +9,10 @@
 #include <string_view>
 #include <vector>
 
+#include "flow/access.hpp"
 #include "flow/batch.hpp"
 #include "flow/retained_table.hpp"
+#include "flow/session_store.hpp"
 #include "flow/topic_trie.hpp"
 #include "protocol/mqtt/types.hpp"
 #include "stages/ingress/mqtt/groups.hpp"
@@ -46,9 +48,21 @@ class Router {
   void resume(Session& session);
   /// It went online or offline: shared subscriptions prefer who is there.
   void presence(Session& session, bool online) noexcept;
-  /// Sends the retained messages that match (section 3.8.4).
-  void send_retained(Session& session, const Subscription& subscription);
+  /// Ends the subscriptions that `identity` does not allow any more.
+  void restrict_to(Session& session, const flow::Identity& identity) noexcept;
   [[nodiscard]] Groups& groups() noexcept { return groups_; }
+
+  // --- retained messages
+  // --------------------------------------------------------------------------
+  /// The client is to get what matches (section 3.8.4), from the beginning: in pieces, while it has
+  /// room for them. A session that moves to another reactor begins again there.
+  void begin_retained(Session& session, Subscription& subscription);
+  /// The client may have room again.
+  void continue_retained(Session& session) noexcept;
+  /// Sends what one turn allows. False: there is more.
+  bool work_retained() noexcept;
+  /// From time to time removes what has expired, here and from the store. When to come again.
+  MonoTime drop_expired(MonoTime now) noexcept;
 
   // --- messages
   // -----------------------------------------------------------------------------------
@@ -70,6 +84,10 @@ class Router {
   void restore_retained(std::string_view topic, std::string_view bytes);
   [[nodiscard]] const flow::RetainedTable& retained() const noexcept { return retained_; }
   [[nodiscard]] std::size_t subscriptions() const noexcept { return trie_.size(); }
+  /// Memory for subscriptions, about.
+  [[nodiscard]] std::size_t subscription_bytes() const noexcept {
+    return trie_.bytes() + subscription_bytes_;
+  }
   [[nodiscard]] flow::TopicTrie& trie() noexcept { return trie_; }
 
  private:
@@ -82,15 +100,25 @@ class Router {
                const Delivery& delivery) noexcept;
   void add_match(const Subscription& subscription, const RoutedMessage& message);
   void retain(const RoutedMessage& message) noexcept;
+  /// Null but on the one server that keeps the retained messages for all.
+  [[nodiscard]] flow::SessionStore* retained_store() noexcept;
+  [[nodiscard]] bool advance_retained(Session& session, std::size_t& places) noexcept;
+  [[nodiscard]] bool give_retained(Session& session, const Subscription& subscription,
+                                   const RoutedMessage& message) noexcept;
+  void end_retained(Session& session, const Subscription& subscription) noexcept;
+  [[nodiscard]] bool fits(std::string_view filter) const noexcept;
   [[nodiscard]] bool insert(Subscription& subscription);
   void erase(Subscription& subscription) noexcept;
 
   MqttServer& server_;
   BrokerShared& shared_;
   flow::TopicTrie trie_;
+  std::size_t subscription_bytes_ = 0;  // Beside the trie's.
   flow::RetainedTable retained_;
   Groups groups_;
   std::atomic<std::uint32_t> wanted_{0};
+  std::deque<std::uint64_t> retained_ready_;  // Sessions, by uid.
+  MonoTime next_sweep_{};
   std::deque<flow::Batch*> batches_;
   std::uint32_t record_ = 0;  // Where the front batch stands.
   const MonoTime started_;

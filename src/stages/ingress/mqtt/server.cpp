@@ -153,13 +153,15 @@ MonoTime MqttServer::on_tick(MonoTime now) noexcept {
   scratch_.swap(resuming_);
   for (const std::uint32_t slot : scratch_) connections_[slot]->resume();
   const bool routed = router_.work();
+  const bool caught_up = router_.work_retained();
+  const MonoTime sweep_due = router_.drop_expired(now);
   scratch_.clear();
   scratch_.swap(dirty_);
   for (const std::uint32_t slot : scratch_) connections_[slot]->flush();
   end_holding();
-  const MonoTime due = std::min(pause_due, trim(now));
+  const MonoTime due = std::min({pause_due, sweep_due, trim(now)});
   const bool fed = feed_starved();
-  return routed && fed ? due : now;
+  return routed && caught_up && fed ? due : now;
 }
 
 // False: there is more to do.

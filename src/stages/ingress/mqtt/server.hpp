@@ -149,6 +149,8 @@ class MqttServer final : public io::AcceptHandler,
   void flush_later(std::uint32_t slot) noexcept;
   /// It goes on with its input at the end of this turn; not inside the callback that allowed it.
   void resume_later(std::uint32_t slot) noexcept;
+  /// There is a turn soon.
+  void wake() noexcept;
   /// The intake had no capacity: told again after on_ready().
   void wait_for_capacity(std::uint32_t slot) noexcept;
   /// The budget had no room for a message that waits in its session, and nothing of the connection
@@ -183,7 +185,6 @@ class MqttServer final : public io::AcceptHandler,
   MonoTime end_pauses(MonoTime now) noexcept;
   bool feed_starved() noexcept;
   MonoTime trim(MonoTime now) noexcept;
-  void wake() noexcept;
   void end_holding() noexcept;
   void notify(const HubMessage& message) noexcept;
 

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "flow/loop.hpp"
+#include "flow/retained_table.hpp"
 #include "stages/ingress/mqtt/message.hpp"
 
 namespace tocsin::ingress {
@@ -42,6 +43,12 @@ struct Subscription {
   Session* session = nullptr;
   std::string filter;  ///< As subscribed, "$share/" included.
   SubscriptionOptions options;
+};
+
+/// How far a subscription has got with the retained messages that it selects.
+struct RetainedWalk {
+  Subscription* subscription = nullptr;
+  flow::RetainedTable::Cursor cursor;  ///< In the table of the owner's router.
 };
 
 /// One message for one session: what its matching subscriptions made of it.
@@ -144,7 +151,8 @@ class Session final : public flow::Timer {
   const std::string client_id;
   std::string user;
   std::uint32_t expiry_s = 0;
-  bool restored = false;  ///< From before this process.
+  bool restored = false;        ///< From before this process.
+  bool retained_ready = false;  ///< Its router goes on with its walks.
   std::uint32_t no_local_count = 0;
   // Of the message being routed: the place of its delivery.
   std::uint32_t match_index = 0;
@@ -153,6 +161,7 @@ class Session final : public flow::Timer {
   MonoTime will_due = MonoTime::max();
   MonoTime expiry_due = MonoTime::max();
   std::vector<std::unique_ptr<Subscription>> subscriptions;
+  std::vector<RetainedWalk> retained_walks;  ///< Not yet at their end; at most one a subscription.
   std::vector<Incoming> incoming;
   std::unique_ptr<Outbox> outbox;
   std::unique_ptr<Will> will;

@@ -31,6 +31,9 @@ void MqttStats::describe(MetricSink& sink) const {
   sink.counter("tocsin_mqtt_store_refused_total",
                "Changes of sessions and retained messages that the store had no room for.", {},
                store_refused.get());
+  sink.counter("tocsin_mqtt_subscriptions_lost_total",
+               "Subscriptions of moved or restored sessions, and shared ones, that found no room.",
+               {}, subscriptions_lost.get());
   sink.gauge("tocsin_mqtt_subscribers", "Sessions with at least one subscription.", {},
              static_cast<double>(subscribers_opened.get() - subscribers_closed.get()));
   sink.gauge("tocsin_mqtt_connections", "Connections that are open.", {},

@@ -56,6 +56,7 @@ struct MqttStats {
   Counter subscribers_opened;  ///< Sessions that got their first subscription...
   Counter subscribers_closed;  ///< ...and lost their last one.
   Counter store_refused;
+  Counter subscriptions_lost;
   Counter connections_opened;
   Counter connections_closed;
   std::array<Counter, mqtt_close_count> closed;

@@ -36,6 +36,41 @@ TEST_F(MqttServerTest, SubscriptionsAreAnswered) {
   EXPECT_EQ(take(five), "\xb0\x04\x00\x05\x00\x00"s);
 }
 
+// Goal: what bounds subscriptions is their memory: of deep filters there fit few, of shared ones no
+// more than of others, and all of it comes back.
+TEST_F(MqttServerTest, SubscriptionsAreBoundedByTheirMemory) {
+  options_.subscriptions_bytes_max = 200'000;
+  options_.subscriptions_max = 1000;
+  start();
+  const std::uint32_t client = join(Version::v5);
+  const auto code = [&](const std::string& filter) {
+    io_.arrive(client, subscribe_packet(Version::v5, filter, 1));
+    turn();
+    return static_cast<unsigned char>(take(client).back());
+  };
+  std::string deep;
+  for (int i = 0; i < 100; ++i) deep += "/a";
+  for (const std::string prefix : {"", "$share/g/"}) {
+    int granted = 0;
+    while (granted < 1000 && code(prefix + std::to_string(granted) + deep) == 1) ++granted;
+    EXPECT_GT(granted, 5) << prefix;
+    EXPECT_LT(granted, 25) << prefix;
+    EXPECT_LE(server_->router().subscription_bytes(), 200'000U);
+    EXPECT_EQ(code(prefix + "x" + deep), 0x97);
+    while (granted-- > 0) {
+      const std::string filter = prefix + std::to_string(granted) + deep;
+      io_.arrive(client, written([&](auto out) {
+                   const std::array filters{mqtt::Filter{.filter = filter}};
+                   return mqtt::write_unsubscribe(out, 9, filters, {}, Version::v5);
+                 }));
+      turn();
+      EXPECT_EQ(take(client).back(), '\0');
+    }
+    EXPECT_EQ(server_->router().subscription_bytes(), 0U);
+    EXPECT_EQ(code(prefix + std::string(flow::topic_levels_max, '/')), 0x97) << "too deep";
+  }
+}
+
 // Goal: notifications reach subscribers at the smaller QoS, within the client's window, in order.
 TEST_F(MqttServerTest, NotificationsWithinTheWindow) {
   start();
