@@ -149,12 +149,13 @@ MonoTime MqttServer::on_tick(MonoTime now) noexcept {
   scratch_.swap(resuming_);
   for (const std::uint32_t slot : scratch_) connections_[slot]->resume();
   const bool routed = router_.work();
+  sessions_.hand_over_ready();
   scratch_.clear();
   scratch_.swap(dirty_);
   for (const std::uint32_t slot : scratch_) connections_[slot]->flush();
   end_holding();
   if (!routed) return now;
-  return std::min(pause_due, trim(now));
+  return std::min({pause_due, trim(now), sessions_.keeper().note_routed(now)});
 }
 
 MonoTime MqttServer::end_pauses(MonoTime now) noexcept {
