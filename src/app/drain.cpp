@@ -76,7 +76,19 @@ bool Engine::Parts::drain_rest(MonoTime deadline) {
                 *reactor.loop, [&] { return reactor.deliver->drained(); }, last) &&
             ended;
   }
+  // In two rounds, because what one reactor routes may be for a shared subscription's member at
+  // another. Without this the store would end before it was given everything.
+  for (int round = 0; round < 2; ++round) {
+    for (Reactor& reactor : reactors) {
+      ended = threads.wait_until(
+                  *reactor.loop, [&] { return reactor.mqtt->router().idle(); }, last) &&
+              ended;
+    }
+  }
   if (database != nullptr) {
+    for (Reactor& reactor : reactors) {
+      threads.call(*reactor.loop, [&] { reactor.mqtt->sessions().keeper().note_routed_all(); });
+    }
     // What it makes durable now, the ledger need not bring back.
     const MonoTime now = journal_loop->io().now();
     const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(last - now);

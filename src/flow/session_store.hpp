@@ -58,7 +58,8 @@ class SessionStore {
   virtual bool remove_subscription(std::string_view client_id,
                                    std::string_view filter) noexcept = 0;
   /// `range` (may be null) was retained by the caller; it is settled once the message is durable or
-  /// was removed again, and at once when false is returned.
+  /// was removed again, and at once when false is returned; but never by a store that has ended. A
+  /// new version of a message that waits keeps its range when it comes with none.
   virtual bool put_message(std::string_view client_id, std::uint64_t ordinal,
                            std::string_view bytes, SettlementRange* range) noexcept = 0;
   virtual bool remove_message(std::string_view client_id, std::uint64_t ordinal) noexcept = 0;

@@ -209,7 +209,12 @@ bool Pending::put_message(std::string_view client_id, std::uint64_t ordinal, Byt
   } else {
     coalesced_.add();
     uncharge(changes, message_cost + message->bytes.size(), 1);
-    released.add(message->range);
+    // Its first version may be all that the journal's cursor waits for.
+    if (range == nullptr) {
+      range = message->range;
+    } else {
+      released.add(message->range);
+    }
   }
   message->kind = ChangeKind::put;
   message->bytes = std::move(bytes);

@@ -149,12 +149,9 @@ bool SqliteSessionStore::put_message(std::string_view client_id, std::uint64_t o
                                      std::string_view bytes,
                                      flow::SettlementRange* range) noexcept {
   Bytes copy(bytes);
+  // After the end the range stays open: the next process has the journal bring the message again.
   return change([&](Released& released) {
-    if (!stopped_) {
-      return pending_.put_message(client_id, ordinal, std::move(copy), range, released);
-    }
-    released.add(range);
-    return false;
+    return !stopped_ && pending_.put_message(client_id, ordinal, std::move(copy), range, released);
   });
 }
 
@@ -169,9 +166,7 @@ bool SqliteSessionStore::put_retained(std::string_view topic, std::string_view b
                                       flow::SettlementRange* range) noexcept {
   Bytes copy(bytes);
   return change([&](Released& released) {
-    if (!stopped_) return pending_.put_retained(topic, std::move(copy), range, released);
-    released.add(range);
-    return false;
+    return !stopped_ && pending_.put_retained(topic, std::move(copy), range, released);
   });
 }
 

@@ -92,6 +92,27 @@ TEST_F(SessionStoreTest, RangesAreSettledByTheCommit) {
   EXPECT_EQ(metric("tocsin_store_queue_bytes"), 0);
 }
 
+// Goal: a message that changes before its commit (QoS 2, sent meanwhile) holds its range until it
+// is durable: nothing else would bring it back.
+TEST_F(SessionStoreTest, ANewVersionKeepsTheRange) {
+  auto slow = settings();
+  slow.commit_interval = std::chrono::hours{1};
+  start(slow);
+  EXPECT_TRUE(store->put_session(make_session("a")));
+  auto* const durable = ranges.make();
+  auto* const removed = ranges.make();
+  EXPECT_TRUE(store->put_message("a", 1, "queued", durable));
+  EXPECT_TRUE(store->put_message("a", 1, "sent", nullptr));
+  EXPECT_TRUE(store->put_message("a", 2, "queued", removed));
+  EXPECT_TRUE(store->put_message("a", 2, "sent", nullptr));
+  EXPECT_FALSE(ranges.settled(durable));
+  EXPECT_FALSE(ranges.settled(removed));
+  EXPECT_TRUE(store->remove_message("a", 2));
+  EXPECT_TRUE(ranges.settled(removed));
+  ASSERT_TRUE(store->flush(patience));
+  EXPECT_TRUE(ranges.settled(durable));
+}
+
 // Goal: nothing that was undone before the commit is written; its range does not wait for one.
 TEST_F(SessionStoreTest, WhatIsUndoneNeverReachesTheDisk) {
   auto slow = settings();
@@ -187,13 +208,17 @@ TEST_F(SessionStoreTest, ExpiredSessionsAreRemoved) {
   EXPECT_EQ(restart().order, rest);
 }
 
+// Goal: what comes too late is left to the journal: its range stays open.
 TEST_F(SessionStoreTest, AfterTheEndNothingIsTaken) {
   start();
   EXPECT_TRUE(store->put_session(make_session("a")));
   EXPECT_TRUE(store->stop(patience));
-  auto* const range = ranges.make();
-  EXPECT_FALSE(store->put_message("a", 1, "m", range));
-  EXPECT_TRUE(ranges.settled(range));
+  auto* const message = ranges.make();
+  auto* const retained = ranges.make();
+  EXPECT_FALSE(store->put_message("a", 1, "m", message));
+  EXPECT_FALSE(store->put_retained("t", "m", retained));
+  EXPECT_FALSE(ranges.settled(message));
+  EXPECT_FALSE(ranges.settled(retained));
   EXPECT_EQ(start().order, std::vector<std::string>{"a"});
 }
 

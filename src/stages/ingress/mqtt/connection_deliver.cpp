@@ -182,6 +182,8 @@ void MqttConnection::handle_pubrec(const mqtt::Frame& frame) noexcept {
   if (outgoing->state == Outgoing::State::sent) {
     outgoing->state = Outgoing::State::released;
     outgoing->message.reset();
+    // In this order: the one without its message is not recognized when that is routed again.
+    server_.sessions().keeper().session(*session_);
     server_.sessions().keeper().message(*session_, *outgoing, nullptr);
   }
   put_ack(PacketType::pubrel, ack->packet_id, ReasonCode::success);

@@ -53,6 +53,7 @@ Router::Router(MqttServer& server, BrokerShared& shared, std::uint64_t seed)
 
 Router::~Router() {
   for (flow::Batch* batch : batches_) batch->release();
+  for (flow::Batch* batch : kept_) batch->release();
 }
 
 // --- subscriptions
@@ -193,11 +194,19 @@ bool Router::work() noexcept {
       ++done;
       const RecordView record = block.record(record_);
       if ((record.header().mqtt & flow::mqtt_routed_bit) != 0) done += route_record(record, range);
+      // Batches of the other level come before those that they overtook.
+      if (batch.level() == Level::accepted) continue;
+      last_sequence_ = record.sequence();
+      replayed_ = replayed_ || record.received() >= started_;
     }
     record_ = 0;
     batches_.pop_front();
-    if (range != nullptr) range->settle();
-    batch.release();
+    ++routed_;
+    if (keeping_) {
+      kept_.push_back(&batch);
+    } else {
+      let_go(batch);
+    }
   }
   return true;
 }
@@ -231,6 +240,7 @@ std::uint32_t Router::route_record(const RecordView& record,
 }
 
 void Router::retain(const RoutedMessage& message) noexcept {
+  if (catching_up_ != nullptr) return;
   flow::SessionStore* const store = retained_store();
   std::string bytes;
   if (message.payload.empty()) {
@@ -262,7 +272,8 @@ void Router::restore_retained(std::string_view topic, std::string_view bytes) {
 void Router::add_match(const Subscription& subscription, const RoutedMessage& message) {
   Session& session = *subscription.session;
   const SubscriptionOptions& options = subscription.options;
-  if (message.old && !session.restored) return;
+  if (catching_up_ != nullptr && catching_up_ != &session) return;
+  if ((message.old && !session.restored) || session.has_had(message)) return;
   // Section 3.8.3.1.
   if (options.no_local && message.publisher == session.client_id) return;
   if (session.match_round != round_) {
@@ -301,6 +312,7 @@ std::uint32_t Router::route(const RoutedMessage& message) noexcept {
     delivery.retain = delivery.retain && message.retain;
     deliver(*matches_[i].session, message, kept, delivery);
   }
+  if (catching_up_ != nullptr) return static_cast<std::uint32_t>(match_count_);
   for (Group* const group : matched_groups_) groups_.route(*group, message, kept);
   return static_cast<std::uint32_t>(match_count_ + matched_groups_.size());
 }

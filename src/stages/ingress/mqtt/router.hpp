@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <deque>
 #include <memory>
+#include <optional>
 #include <string_view>
 #include <vector>
 
@@ -72,7 +73,19 @@ class Router {
   void unwant(std::uint32_t n = 1) noexcept { wanted_.fetch_sub(n, std::memory_order_relaxed); }
   /// A committed batch with a holder, and a place in its settlement range.
   void on_batch(flow::Batch* batch) noexcept { batches_.push_back(batch); }
-  [[nodiscard]] bool idle() const noexcept { return batches_.empty(); }
+  [[nodiscard]] bool idle() const noexcept { return batches_.empty() && kept_.empty(); }
+  /// Batches that came, and those that were routed, since the beginning.
+  [[nodiscard]] std::uint64_t received() const noexcept { return routed_ + batches_.size(); }
+  [[nodiscard]] std::uint64_t routed() const noexcept { return routed_; }
+  /// The journal's sequence up to which everything durable that came here is routed...
+  [[nodiscard]] std::uint64_t last_sequence() const noexcept { return last_sequence_; }
+  /// ...and was routed to the session, by this process or the one before.
+  [[nodiscard]] std::uint64_t routed_to(const Session& session) const noexcept;
+  /// From batch number `since` on (as in routed()) they are kept when they are routed, for
+  /// sessions that are on their way here. Nothing: none are.
+  void keep_routed(std::optional<std::uint64_t> since) noexcept;
+  /// Routes what is kept to a session that has come.
+  void catch_up(Session& session) noexcept;
   /// Routes what one turn allows. False: there is more.
   bool work() noexcept;
   /// Returns its work: how many sessions and groups it was for.
@@ -96,6 +109,8 @@ class Router {
     Delivery delivery;
   };
   std::uint32_t route_record(const RecordView& record, flow::SettlementRange* range) noexcept;
+  void route_again(flow::Batch& batch, std::uint32_t count) noexcept;
+  static void let_go(flow::Batch& batch) noexcept;
   void enqueue(Session& session, const RoutedMessage& message, MessageRef& kept,
                const Delivery& delivery) noexcept;
   void add_match(const Subscription& subscription, const RoutedMessage& message);
@@ -120,7 +135,13 @@ class Router {
   std::deque<std::uint64_t> retained_ready_;  // Sessions, by uid.
   MonoTime next_sweep_{};
   std::deque<flow::Batch*> batches_;
-  std::uint32_t record_ = 0;  // Where the front batch stands.
+  std::uint32_t record_ = 0;         // Where the front batch stands.
+  std::uint64_t routed_ = 0;         // Batches.
+  std::uint64_t last_sequence_ = 0;  // Routed; of durable batches only, which come in order.
+  bool replayed_ = false;            // What is routed now was received by this process.
+  bool keeping_ = false;
+  std::deque<flow::Batch*> kept_;   // Those routed last.
+  Session* catching_up_ = nullptr;  // Nobody else gets what is routed.
   const MonoTime started_;
   std::uint64_t round_ = 0;
   // Of the message being routed; entries beyond the count keep their memory.

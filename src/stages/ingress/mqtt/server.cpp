@@ -155,11 +155,13 @@ MonoTime MqttServer::on_tick(MonoTime now) noexcept {
   const bool routed = router_.work();
   const bool caught_up = router_.work_retained();
   const MonoTime sweep_due = router_.drop_expired(now);
+  sessions_.hand_over_ready();
   scratch_.clear();
   scratch_.swap(dirty_);
   for (const std::uint32_t slot : scratch_) connections_[slot]->flush();
   end_holding();
-  const MonoTime due = std::min({pause_due, sweep_due, trim(now)});
+  const MonoTime due =
+      std::min({pause_due, sweep_due, trim(now), sessions_.keeper().note_routed(now)});
   const bool fed = feed_starved();
   return routed && caught_up && fed ? due : now;
 }

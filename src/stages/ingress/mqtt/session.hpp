@@ -142,6 +142,11 @@ class Session final : public flow::Timer {
     if (!outbox) outbox = std::make_unique<Outbox>();
     return *outbox;
   }
+  /// The message has been brought to it before: by another reactor, or before this process.
+  [[nodiscard]] bool has_had(const RoutedMessage& message) const noexcept {
+    if (message.sequence == 0) return false;
+    return message.sequence <= routed_to || (message.old && message.sequence <= restored_to);
+  }
   void on_timer(MonoTime now) noexcept override;
 
   const std::uint64_t uid;  ///< Its own, in this process.
@@ -151,8 +156,13 @@ class Session final : public flow::Timer {
   const std::string client_id;
   std::string user;
   std::uint32_t expiry_s = 0;
-  bool restored = false;        ///< From before this process.
   bool retained_ready = false;  ///< Its router goes on with its walks.
+  bool restored = false;        ///< From before this process.
+  bool noting = false;          ///< In its keeper's list.
+  /// Journal sequences up to which earlier reactors, and the process before, have routed to it. The
+  /// latter says nothing of new messages: the journal may have been begun anew.
+  std::uint64_t routed_to = 0;
+  std::uint64_t restored_to = 0;
   std::uint32_t no_local_count = 0;
   // Of the message being routed: the place of its delivery.
   std::uint32_t match_index = 0;

@@ -1,6 +1,7 @@
 #include "stages/ingress/mqtt/session_keeper.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include "protocol/mqtt/bytes.hpp"
 #include "stages/ingress/mqtt/server.hpp"
@@ -12,9 +13,13 @@ constexpr std::uint8_t state_version = 1;
 constexpr std::uint8_t message_version = 1;
 constexpr std::uint8_t flag_retain = 1;
 
-// [version][user, sized][count, 4]([packet id][stored, 1])*
-std::string encode_state(const Session& session) {
-  std::string out(7 + session.user.size() + 3 * session.incoming.size(), '\0');
+// About the commit interval of the store, so that most of what changes is written once.
+constexpr Duration note_pause = std::chrono::milliseconds(20);
+constexpr int notes_max = 64;
+
+// [version][user, sized][count, 4]([packet id][stored, 1])*[routed to, 8]
+std::string encode_state(const Session& session, std::uint64_t routed_to) {
+  std::string out(15 + session.user.size() + 3 * session.incoming.size(), '\0');
   mqtt::Writer writer{std::span<char>(out)};
   writer.u8(state_version);
   writer.sized(session.user);
@@ -23,6 +28,8 @@ std::string encode_state(const Session& session) {
     writer.u16(incoming.packet_id);
     writer.u8(incoming.stored ? 1 : 0);
   }
+  writer.u32(static_cast<std::uint32_t>(routed_to >> 32U));
+  writer.u32(static_cast<std::uint32_t>(routed_to));
   return out;
 }
 
@@ -36,6 +43,9 @@ void decode_state(std::string_view bytes, Session& session) {
     // What was not committed when the process ended, its client sends again.
     if (reader.u8() == 1) session.incoming.push_back({.packet_id = packet_id, .stored = true});
   }
+  const std::uint64_t high = reader.u32();
+  session.restored_to = high << 32U | reader.u32();
+  if (reader.bad()) session.restored_to = 0;
 }
 
 // [version][state][qos][flags][packet id][count, 2][identifier, 4]*[message]
@@ -93,7 +103,7 @@ void SessionKeeper::session(const Session& session) noexcept {
   if (session.connection == nullptr) {
     stored.disconnected_wall_us = to_us(session.offline_since + server_.wall_offset());
   }
-  stored.state = encode_state(session);
+  stored.state = encode_state(session, server_.router().routed_to(session));
   if (!store->put_session(stored)) server_.stats().store_refused.add();
 }
 
@@ -134,11 +144,32 @@ void SessionKeeper::message(const Session& session, const Outgoing& outgoing,
   }
 }
 
-void SessionKeeper::done(const Session& session, const Outgoing& outgoing) noexcept {
+void SessionKeeper::done(Session& session, const Outgoing& outgoing) noexcept {
   flow::SessionStore* const store = store_for(session);
-  if (store != nullptr && !store->remove_message(session.client_id, outgoing.ordinal)) {
+  if (store == nullptr) return;
+  if (!store->remove_message(session.client_id, outgoing.ordinal)) {
     server_.stats().store_refused.add();
   }
+  if (!std::exchange(session.noting, true)) to_note_.push_back(session.uid);
+}
+
+MonoTime SessionKeeper::note_routed(MonoTime now) noexcept {
+  if (to_note_.empty()) return MonoTime::max();
+  if (note_due_ > now) return note_due_;
+  for (int i = 0; i < notes_max && !to_note_.empty(); ++i) note_first();
+  note_due_ = now + note_pause;
+  return to_note_.empty() ? MonoTime::max() : note_due_;
+}
+
+void SessionKeeper::note_routed_all() noexcept {
+  while (!to_note_.empty()) note_first();
+}
+
+void SessionKeeper::note_first() noexcept {
+  Session* const found = server_.sessions().find(to_note_.front());
+  to_note_.pop_front();
+  if (found == nullptr || !std::exchange(found->noting, false)) return;
+  session(*found);
 }
 
 void SessionKeeper::restore(Session& session, const flow::StoredSession& stored) {

@@ -165,52 +165,6 @@ TEST_F(MqttServerTest, OutgoingQos2AcrossConnections) {
   EXPECT_EQ(take(client).size(), 9U);
 }
 
-// Goal: a reconnect storm with one identifier across two reactors leaves one connection, one
-// session, and nothing else.
-TEST_F(MqttServerTest, ReconnectStorm) {
-  start();
-  FakeIo other_io;
-  flow::Loop other_loop{other_io, "other"};
-  FakeIntake other_intake;
-  auto other = std::make_unique<MqttServer>(other_loop, other_intake, options_, make_null_log(),
-                                            shared_, nullptr);
-  ASSERT_TRUE(other->listen({}, false).has_value());
-  const auto turn_other = [&] {
-    for (int i = 0; i < 3; ++i) other_loop.turn(MonoTime::min());
-  };
-  auto [first, present] = join_session(Version::v3_1_1, "dev");
-  subscribe(first, Version::v3_1_1, {.filter = "t", .qos = 1});
-  const std::string connect = connect_packet(Version::v3_1_1, "dev", 0, false);
-  // Turns at odd intervals, so that claims overtake each other in every way.
-  for (std::uint32_t i = 0; i < 60; ++i) {
-    if (i % 3 == 0) {
-      io_.arrive(*io_.accept(), connect);
-    } else {
-      other_io.arrive(*other_io.accept(), connect);
-    }
-    if (i % 2 == 0) turn(1);
-    if (i % 5 == 0) other_loop.turn(MonoTime::min());
-  }
-  for (int i = 0; i < 20; ++i) {
-    turn(1);
-    turn_other();
-  }
-  EXPECT_EQ(server_->connections() + other->connections(), 1U);
-  EXPECT_EQ(server_->sessions().size() + other->sessions().size(), 1U);
-  EXPECT_EQ(shared_.directory.size(), 1U);
-  // The last one is at the other server; it has the session with its subscription.
-  EXPECT_EQ(other_io.streams.back()->sent.substr(0, 4), "\x20\x02\x01\x00"s);
-  other->router().route({.topic = "t", .payload = "x", .qos = 1});
-  turn_other();
-  EXPECT_TRUE(
-      other_io.streams.back()->sent.ends_with(publish_packet(Version::v3_1_1, "t", "x", 1)));
-  EXPECT_FALSE(server_->has_subscribers());
-  other->close_now();
-  turn_other();
-  EXPECT_EQ(other->budget().used(), 0U);
-  other.reset();
-}
-
 // Goal: the will comes after its delay, or with the end of the session, and never when the client
 // is back in time (section 3.1.2.5).
 TEST_F(MqttServerTest, DelayedWills) {

@@ -1,5 +1,6 @@
 #include "stages/ingress/mqtt/sessions.hpp"
 
+#include <algorithm>
 #include <cassert>
 #include <utility>
 
@@ -32,7 +33,7 @@ std::optional<Sessions::Acquired> Sessions::acquire(Request request) {
   if (!previous) return finish(nullptr, request, claim);
   const Owner us{&server_, claim};
   if (previous->server != &server_) {
-    awaiting_.emplace(claim, Awaited{std::move(request), {}});
+    await(claim, std::move(request));
     send(*previous->server,
          std::make_unique<Transfer>(Transfer{
              .answer = false, .claim = previous->claim, .requester = us, .session = nullptr}));
@@ -44,11 +45,21 @@ std::optional<Sessions::Acquired> Sessions::acquire(Request request) {
     assert(!earlier.forward);
     earlier.forward = us;
     MqttConnection* const waiting = server_.find(earlier.request.slot, earlier.request.generation);
-    awaiting_.emplace(claim, Awaited{std::move(request), {}});
+    await(claim, std::move(request));
     if (waiting != nullptr) waiting->taken_over();
     return std::nullopt;
   }
   return finish(take_local(previous->claim), request, claim);
+}
+
+// From now on this reactor gets, and keeps, what the session is not to miss on its way: what came
+// to its present owner before, that one routes.
+void Sessions::await(std::uint64_t claim, Request request) {
+  server_.router().want();
+  awaiting_.emplace(
+      claim,
+      Awaited{.request = std::move(request), .since = server_.router().routed(), .forward = {}});
+  server_.router().keep_routed(awaiting_.begin()->second.since);
 }
 
 // The session of a claim, without its connection; null when it has ended, perhaps just now.
@@ -71,9 +82,7 @@ Sessions::Acquired Sessions::finish(Session* old, const Request& request, std::u
     // Section 3.1.3.2.2: the client is back before the delay has passed.
     old->will.reset();
     old->will_due = old->expiry_due = MonoTime::max();
-    by_claim_.erase(old->claim);
-    old->claim = claim;
-    by_claim_.emplace(claim, old);
+    rekey(*old, claim);
     surrendering_.erase(old->uid);
     return {.session = old, .present = true};
   }
@@ -83,10 +92,17 @@ Sessions::Acquired Sessions::finish(Session* old, const Request& request, std::u
   return {.session = adopt(std::move(fresh), claim), .present = false};
 }
 
+void Sessions::rekey(Session& session, std::uint64_t claim) {
+  by_claim_.erase(session.claim);
+  session.claim = claim;
+  by_claim_.emplace(claim, &session);
+}
+
 Session* Sessions::adopt(std::unique_ptr<Session> session, std::uint64_t claim) {
   Session* const added = session.get();
   added->owner = this;
   added->claim = claim;
+  added->noting = false;
   added->match_round = 0;  // Rounds are counted by each router.
   by_claim_.emplace(claim, added);
   by_uid_.emplace(added->uid, std::move(session));
@@ -111,6 +127,12 @@ void Sessions::send(MqttServer& to, std::unique_ptr<Transfer> transfer) noexcept
   to.post_transfer(transfer.release());
 }
 
+void Sessions::answer_none(const Owner& requester) noexcept {
+  send(*requester.server,
+       std::make_unique<Transfer>(Transfer{
+           .answer = true, .claim = requester.claim, .requester = {}, .session = nullptr}));
+}
+
 void Sessions::on_transfer(void* object) noexcept {
   const std::unique_ptr<Transfer> transfer(static_cast<Transfer*>(object));
   if (transfer->answer) {
@@ -132,18 +154,32 @@ void Sessions::surrender(std::uint64_t claim, const Owner& requester) noexcept {
   }
   Session* const session = take_local(claim);
   if (session == nullptr) {
-    send(*requester.server,
-         std::make_unique<Transfer>(Transfer{
-             .answer = true, .claim = requester.claim, .requester = {}, .session = nullptr}));
-  } else if (session->uncommitted() > 0) {
-    // What becomes of a QoS 2 publish is told to this reactor.
-    surrendering_.insert_or_assign(session->uid, requester);
+    answer_none(requester);
   } else {
-    hand_over(*session, requester);
+    surrendering_.insert_or_assign(session->uid, Surrender{.requester = requester, .batches = {}});
+  }
+}
+
+// What becomes of a QoS 2 publish is told to this reactor.
+bool Sessions::ready(const Session& session, const Surrender& surrender) noexcept {
+  return session.uncommitted() == 0 && surrender.batches &&
+         *surrender.batches <= server_.router().routed();
+}
+
+void Sessions::hand_over_ready() noexcept {
+  for (auto it = surrendering_.begin(); it != surrendering_.end();) {
+    auto& [uid, surrender] = *it++;
+    // Set here, not with the question: batches that came earlier may be told later.
+    if (!surrender.batches) surrender.batches = server_.router().received();
+    Session* const session = find(uid);
+    assert(session != nullptr);
+    if (ready(*session, surrender)) hand_over(*session, Owner{surrender.requester});
   }
 }
 
 void Sessions::hand_over(Session& session, const Owner& requester) noexcept {
+  if (session.noting) keeper_.session(session);
+  session.routed_to = std::max(session.routed_to, server_.router().last_sequence());
   server_.router().pause(session);
   send(
       *requester.server,
@@ -155,32 +191,40 @@ void Sessions::receive(std::uint64_t claim, std::unique_ptr<Session> session) no
   auto node = awaiting_.extract(claim);
   assert(!node.empty());
   const Awaited awaited = std::move(node.mapped());
-  if (awaited.forward) {
-    if (awaited.forward->server == &server_)
-      return receive(awaited.forward->claim, std::move(session));
-    send(*awaited.forward->server,
-         std::make_unique<Transfer>(Transfer{.answer = true,
-                                             .claim = awaited.forward->claim,
-                                             .requester = {},
-                                             .session = std::move(session)}));
-    return;
+  Router& router = server_.router();
+  router.unwant();
+  if (awaited.forward && awaited.forward->server == &server_) {
+    return receive(awaited.forward->claim, std::move(session));
   }
   Session* old = nullptr;
   if (session != nullptr) {
-    old = adopt(std::move(session), claim);
-    server_.router().resume(*old);
+    // Not under our claim yet: should it end now, that one stays in the directory.
+    const std::uint64_t its_claim = session->claim;
+    old = adopt(std::move(session), its_claim);
+    router.resume(*old);
+    router.catch_up(*old);
+  }
+  router.keep_routed(awaiting_.empty() ? std::nullopt
+                                       : std::optional(awaiting_.begin()->second.since));
+  if (awaited.forward) {
+    if (old != nullptr) {
+      surrendering_.emplace(old->uid, Surrender{.requester = *awaited.forward, .batches = {}});
+    } else {
+      answer_none(*awaited.forward);
+    }
+    return;
   }
   MqttConnection* const connection = server_.find(awaited.request.slot, awaited.request.generation);
   if (connection != nullptr && connection->awaits_session()) {
     return connection->on_session(finish(old, awaited.request, claim));
   }
-  if (old == nullptr) {
-    shared_.directory.release(awaited.request.client_id, {&server_, claim});
-  } else if (awaited.request.clean) {
-    end(*old);
-  } else {
-    arm(*old);
+  if (old != nullptr && !awaited.request.clean) {
+    rekey(*old, claim);
+    router.presence(*old, false);
+    return arm(*old);
   }
+  if (old != nullptr) end(*old);
+  shared_.directory.release(awaited.request.client_id, {&server_, claim});
 }
 
 // --- the end of connections and sessions
@@ -229,11 +273,7 @@ void Sessions::end(Session& session) noexcept {
   if (session.will) publish_will(session);
   const auto surrendered = surrendering_.find(session.uid);
   if (surrendered != surrendering_.end()) {
-    send(*surrendered->second.server,
-         std::make_unique<Transfer>(Transfer{.answer = true,
-                                             .claim = surrendered->second.claim,
-                                             .requester = {},
-                                             .session = nullptr}));
+    answer_none(surrendered->second.requester);
   }
   keeper_.ended(session);
   server_.router().remove(session);
@@ -253,9 +293,8 @@ void Sessions::on_commit(std::uint64_t uid, std::uint16_t packet_id, bool stored
     keeper_.session(*session);
   }
   const auto surrendered = surrendering_.find(uid);
-  if (surrendered == surrendering_.end() || session->uncommitted() > 0) return;
-  const Owner requester = surrendered->second;
-  hand_over(*session, requester);
+  if (surrendered == surrendering_.end() || !ready(*session, surrendered->second)) return;
+  hand_over(*session, Owner{surrendered->second.requester});
 }
 
 // --- wills

@@ -3,6 +3,7 @@
 // it, and how sessions end.
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -60,6 +61,9 @@ class Sessions {
   [[nodiscard]] bool wills_waiting() const noexcept { return !waiting_wills_.empty(); }
   /// No will is published any more.
   void drop_wills() noexcept;
+  /// After the router's work of a turn: sessions that other reactors asked for leave, once they
+  /// have got everything that came here before the question.
+  void hand_over_ready() noexcept;
   [[nodiscard]] SessionKeeper& keeper() noexcept { return keeper_; }
   [[nodiscard]] std::size_t size() const noexcept { return by_uid_.size(); }
   /// Nothing of another reactor is awaited.
@@ -80,13 +84,22 @@ class Sessions {
   };
   struct Awaited {
     Request request;
+    std::uint64_t since = 0;       ///< Router::routed() when it was asked for.
     std::optional<Owner> forward;  ///< A later claim: the session goes on to it.
+  };
+  struct Surrender {
+    Owner requester;
+    std::optional<std::uint64_t> batches;  ///< As in Router::received(): routed before it leaves.
   };
 
   void send(MqttServer& to, std::unique_ptr<Transfer> transfer) noexcept;
+  void answer_none(const Owner& requester) noexcept;
   void surrender(std::uint64_t claim, const Owner& requester) noexcept;
+  void await(std::uint64_t claim, Request request);
+  [[nodiscard]] bool ready(const Session& session, const Surrender& surrender) noexcept;
   void hand_over(Session& session, const Owner& requester) noexcept;
   void receive(std::uint64_t claim, std::unique_ptr<Session> session) noexcept;
+  void rekey(Session& session, std::uint64_t claim);
   Session* adopt(std::unique_ptr<Session> session, std::uint64_t claim);
   [[nodiscard]] std::unique_ptr<Session> release(Session& session) noexcept;
   [[nodiscard]] Acquired finish(Session* old, const Request& request, std::uint64_t claim);
@@ -100,8 +113,8 @@ class Sessions {
   SessionKeeper keeper_;
   std::unordered_map<std::uint64_t, std::unique_ptr<Session>> by_uid_;
   std::unordered_map<std::uint64_t, Session*> by_claim_;
-  std::unordered_map<std::uint64_t, Awaited> awaiting_;    // By our claim.
-  std::unordered_map<std::uint64_t, Owner> surrendering_;  // By uid: when commits are done.
+  std::map<std::uint64_t, Awaited> awaiting_;                  // By our claim; it ascends.
+  std::unordered_map<std::uint64_t, Surrender> surrendering_;  // By uid.
   std::vector<std::unique_ptr<Will>> waiting_wills_;
 };
 
