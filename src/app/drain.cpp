@@ -33,6 +33,8 @@ bool Engine::Parts::drain_ingress(MonoTime deadline) {
       reactor.http->close_all();
       reactor.mqtt->close_now();
     });
+    // What still hashes has an end soon; a queue of it might outlast the deadline.
+    auth->drop_waiting();
     ended = threads.wait_until(*reactor.loop, closed, deadline + std::chrono::seconds(1)) && ended;
   }
   for (Reactor& reactor : reactors) {

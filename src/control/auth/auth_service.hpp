@@ -41,6 +41,8 @@ class AuthService final : public flow::Authenticator, public MetricSource {
   /// From now on these users count; identities of those who are gone or inactive are revoked.
   /// Checks under way are decided by the new table. Any thread.
   void set_users(std::shared_ptr<const UserTable> users);
+  /// Answers `busy` to all whose password waits to be checked. Any thread.
+  void drop_waiting() { pool_.drop_waiting(); }
   /// No further answer is posted. Checks that were under way are not answered.
   void stop();
 

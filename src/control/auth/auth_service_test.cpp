@@ -263,9 +263,9 @@ TEST_F(AuthTest, ManyAskersGetOneAnswerEach) {
 // Method: no more than now may be mapped, but for what threads need.
 TEST_F(AuthTest, WithoutMemoryNothingIsHeldAgainstTheClient) {
   options.failures_free = 1;
-  options.hash_memory_max = 1 << 30U;
+  options.hash_memory_max = 128 << 20U;
   auto ann = user("ann", "secret");
-  const HashCost dear{.memory_bytes = 256 << 20U, .passes = 1};
+  const HashCost dear{.memory_bytes = 64 << 20U, .passes = 1};
   ann.password_hash = *hash_password("secret", dear);
   make({ann});
   EXPECT_EQ(ask(by_password("ann", "wrong")), AuthResult::bad_credentials) << "starts the threads";
@@ -274,7 +274,7 @@ TEST_F(AuthTest, WithoutMemoryNothingIsHeldAgainstTheClient) {
   rlimit before{};
   ASSERT_EQ(::getrlimit(RLIMIT_AS, &before), 0);
   rlimit tight = before;
-  tight.rlim_cur = pages * static_cast<std::uint64_t>(::getpagesize()) + (128U << 20U);
+  tight.rlim_cur = pages * static_cast<std::uint64_t>(::getpagesize()) + (32U << 20U);
   ASSERT_EQ(::setrlimit(RLIMIT_AS, &tight), 0);
   std::vector<AuthResult> results;
   for (int i = 0; i < 4; ++i) results.push_back(ask(by_password("ann", "secret")));
@@ -299,6 +299,34 @@ TEST_F(AuthTest, WithoutAThreadEverybodyIsToldToTryAgain) {
   pthread_attr_destroy(&before);
   EXPECT_EQ(result, AuthResult::busy);
   EXPECT_EQ(ask(by_password("ann", "secret")), AuthResult::accepted);
+}
+
+// Goal: dropping what waits answers everybody, once.
+TEST_F(AuthTest, WhatIsDroppedIsAnswered) {
+  options.hash_queue_max = 1000;
+  options.failures_free = 1000;
+  UserConfig ann;
+  ann.name = "ann";
+  ann.password_hash = *hash_password("x", {.memory_bytes = 1 << 20U, .passes = 8});
+  AuthService& service = make({ann});
+  struct Counting final : flow::Receiver {
+    void on_message(const flow::Message& message) noexcept override {
+      const std::unique_ptr<flow::AuthAnswer> got(static_cast<flow::AuthAnswer*>(message.object));
+      ++answers;
+      if (got->result == AuthResult::busy) ++busy;
+    }
+    int answers = 0;
+    int busy = 0;
+  } receiver;
+  for (int i = 0; i < 200; ++i) {
+    EXPECT_EQ(service.authenticate(by_password("ann", "y"), 1, {&asker.loop, &receiver, 0}),
+              nullptr);
+  }
+  service.drop_waiting();
+  while (receiver.answers < 200) asker.loop.turn(MonoTime::min());
+  EXPECT_GT(receiver.busy, 0);
+  EXPECT_EQ(ask(by_password("ann", "x")), AuthResult::accepted) << "and the pool goes on";
+  EXPECT_EQ(receiver.answers, 200);
 }
 
 TEST_F(AuthTest, StoppingDropsWhatWaits) {

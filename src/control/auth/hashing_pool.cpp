@@ -77,6 +77,18 @@ void HashingPool::work() {
   }
 }
 
+void HashingPool::drop_waiting() {
+  std::deque<Job> dropped;
+  {
+    const std::scoped_lock lock(mutex_);
+    dropped.swap(queue_);
+  }
+  for (Job& job : dropped) {
+    wipe(job.password);
+    job.done(PasswordCheck::impossible);
+  }
+}
+
 void HashingPool::stop() {
   std::vector<std::thread> threads;
   {

@@ -34,6 +34,8 @@ class HashingPool {
 
   /// Any thread. False when the queue is full, the pool stopped, or no thread can be had.
   [[nodiscard]] bool submit(Job&& job);
+  /// Ends what waits as impossible, on this thread; the pool goes on.
+  void drop_waiting();
   /// Drops what waits, and returns when what is under way has ended.
   void stop();
   [[nodiscard]] std::size_t waiting() const;
