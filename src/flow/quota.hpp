@@ -42,6 +42,8 @@ class Quotas {
   [[nodiscard]] virtual std::optional<Duration> take_source(std::string_view source,
                                                             std::uint32_t events,
                                                             MonoTime now) noexcept = 0;
+  /// Puts back what take_client() took: for events that were turned away for our own reasons.
+  virtual void give_back(std::string_view, const io::Endpoint&, std::uint32_t, MonoTime) noexcept {}
   /// The client's buckets as they are: for the answer that says that they are empty.
   [[nodiscard]] virtual ClientQuotas look(std::string_view, const io::Endpoint&,
                                           MonoTime) noexcept {

@@ -108,6 +108,20 @@ std::optional<Duration> QuotaTable::take_source(std::string_view source, std::ui
   return wait;
 }
 
+void QuotaTable::give_back(std::string_view key, const io::Endpoint& peer, std::uint32_t events,
+                           MonoTime now) noexcept {
+  const bool named = !key.empty();
+  if (named && client_.limited()) {
+    clients_.with(key, now, [&](auto& buckets) { client_.give_back(buckets[own], events); });
+  }
+  const bool charge_anonymous = !named && client_.limited();
+  if (!charge_anonymous && !address_.limited()) return;
+  addresses_.with(network_of(peer), now, [&](auto& buckets) {
+    if (charge_anonymous) client_.give_back(buckets[anonymous], events);
+    if (address_.limited()) address_.give_back(buckets[own], events);
+  });
+}
+
 ClientQuotas QuotaTable::look(std::string_view key, const io::Endpoint& peer,
                               MonoTime now) noexcept {
   ClientQuotas quotas;

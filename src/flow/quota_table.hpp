@@ -83,6 +83,8 @@ class QuotaTable final : public Quotas, public MetricSource {
                                                     MonoTime now) noexcept override;
   [[nodiscard]] std::optional<Duration> take_source(std::string_view source, std::uint32_t events,
                                                     MonoTime now) noexcept override;
+  void give_back(std::string_view key, const io::Endpoint& peer, std::uint32_t events,
+                 MonoTime now) noexcept override;
   [[nodiscard]] ClientQuotas look(std::string_view key, const io::Endpoint& peer,
                                   MonoTime now) noexcept override;
   [[nodiscard]] bool enabled() const noexcept override {

@@ -130,6 +130,25 @@ TEST(QuotaTableTest, TakesFromAllBucketsOrNone) {
   }
 }
 
+// Goal: what is given back is there again, in the same buckets, and never more than they hold.
+TEST(QuotaTableTest, GivesBackToAllBuckets) {
+  QuotaTable quotas({.client_rate = 1, .client_burst = 5, .address_rate = 1, .address_burst = 7},
+                    1);
+  const auto here = peer("10.0.0.1");
+  for (const std::string_view key : {"a", ""}) {
+    const MonoTime now = key.empty() ? start + seconds(1000) : start;
+    EXPECT_FALSE(quotas.take_client(key, here, 5, now));
+    quotas.give_back(key, here, 3, now);
+    ClientQuotas seen = quotas.look(key, here, now);
+    EXPECT_EQ(seen.states[0].left, 3U);
+    EXPECT_EQ(seen.states[1].left, 5U);
+    quotas.give_back(key, here, 2, now + seconds(100));
+    seen = quotas.look(key, here, now + seconds(100));
+    EXPECT_EQ(seen.states[0].left, 5U);
+    EXPECT_EQ(seen.states[1].left, 7U);
+  }
+}
+
 TEST(QuotaTableTest, SourcesKeepTheirBucketOverAReload) {
   QuotaTable quotas({}, 1);
   const SourceConfig source{

@@ -99,6 +99,7 @@ Answer AnswerComposer::take_one(const flow::RawEvent& event, const Task& task) n
   const auto outcome = intake_.add(event, task.token);
   if (!outcome) {
     task.queue.unexpect_ack();
+    if (wants_patience(outcome.error().reason)) task.sender.give_back(1, task.now);
     return refusal(outcome.error());
   }
   start_text();
@@ -124,7 +125,10 @@ class AnswerComposer::Verdicts final : public flow::EntryVerdicts {
   Result<void, flow::Rejection> on_count(std::uint32_t entries) noexcept override {
     if (entries == 0) return {};
     client_wait = task_.sender.take(entries, task_.now);
-    if (!client_wait) return {};
+    if (!client_wait) {
+      charged = entries;
+      return {};
+    }
     return Unexpected{flow::Rejection{.reason = flow::Refusal::quota, .retry_after = *client_wait}};
   }
 
@@ -159,6 +163,7 @@ class AnswerComposer::Verdicts final : public flow::EntryVerdicts {
     text += '}';
   }
 
+  std::uint32_t charged = 0;
   std::uint32_t accepted = 0;
   std::uint32_t refused = 0;
   std::uint32_t no_capacity = 0;
@@ -180,6 +185,7 @@ Answer AnswerComposer::take_batch(const flow::RawEvent& event, flow::BatchForm f
   if (verdicts.client_wait) return over_quota(task.sender, *verdicts.client_wait, task.now);
   if (!outcome) {
     task.queue.expect_no_ack();
+    if (wants_patience(outcome.error().reason)) task.sender.give_back(verdicts.charged, task.now);
     metrics_.count(outcome.error().reason);
     Problem why = problem_of(outcome.error());
     const std::size_t first = event.payload.find_first_not_of(" \t\r\n");
@@ -191,6 +197,7 @@ Answer AnswerComposer::take_batch(const flow::RawEvent& event, flow::BatchForm f
     }
     return problem(why);
   }
+  task.sender.give_back(verdicts.no_capacity, task.now);
   text_ += "\n]";
   const std::uint16_t status =
       batch_status(verdicts.accepted, verdicts.refused, verdicts.no_capacity, verdicts.over_quota);

@@ -37,6 +37,9 @@ struct Sender {
   [[nodiscard]] std::optional<Duration> take(std::uint32_t events, MonoTime now) const noexcept {
     return quotas == nullptr ? std::nullopt : quotas->take_client(key(), peer, events, now);
   }
+  void give_back(std::uint32_t events, MonoTime now) const noexcept {
+    if (quotas != nullptr && events > 0) quotas->give_back(key(), peer, events, now);
+  }
 };
 
 }  // namespace tocsin::ingress

@@ -450,6 +450,30 @@ TEST_F(HttpHardeningTest, ChargesABatchByItsEntries) {
   EXPECT_THAT(ask(post("{}")), StartsWith("HTTP/1.1 202 ")) << "and nothing was charged";
 }
 
+// Goal: who is turned away because we are full may come back as soon as he is told to.
+TEST_F(HttpHardeningTest, WhatWeTurnAwayCostsTheClientNothing) {
+  start();
+  flow::QuotaTable quotas({.client_rate = 1, .client_burst = 3}, 1);
+  server_->set_quotas(&quotas);
+  const flow::Rejection full{.reason = flow::Refusal::capacity, .detail = "full"};
+  intake_.refuse = full;
+  for (int i = 0; i < 5; ++i) EXPECT_THAT(ask(post("{}")), StartsWith("HTTP/1.1 503 "));
+  intake_.refuse = {};
+  intake_.entry_refusal = full;
+  const std::string_view path = "/api/events/batch";
+  for (int i = 0; i < 5; ++i) {
+    EXPECT_THAT(ask(post("[bad,bad,bad]", "", path)), StartsWith("HTTP/1.1 503 "));
+  }
+  EXPECT_THAT(ask(post("[a,bad,bad]", "", path)), StartsWith("HTTP/1.1 207 "));
+  EXPECT_THAT(ask(post("[a,b]", "", path)), StartsWith("HTTP/1.1 202 "));
+  EXPECT_THAT(ask(post("{}")), StartsWith("HTTP/1.1 429 "));
+  intake_.entry_refusal.reason = flow::Refusal::unknown_source;
+  io_.time += seconds(3);
+  turns();
+  ask(post("[bad,bad,bad]", "", path));
+  EXPECT_THAT(ask(post("{}")), StartsWith("HTTP/1.1 429 ")) << "their own mistakes count";
+}
+
 // Goal: an exhausted source refuses its own entries only; a batch of nothing else is a 429.
 TEST_F(HttpHardeningTest, SourceQuotasAreVerdictsOfEntries) {
   start();
