@@ -100,12 +100,7 @@ Result<void, std::string> Engine::Parts::plan() {
   }
   thread_plan = planned->threads;
   memory = planned->memory;
-  // The journal, the cursor and dead letters need descriptors even when connections took all
-  // others.
-  constexpr std::uint64_t files_reserved = 256;
-  const std::uint64_t files = std::max(environment.files_max, 2 * files_reserved) - files_reserved;
-  memory.connections_max = static_cast<std::uint32_t>(
-      std::min<std::uint64_t>(memory.connections_max, files / thread_plan.reactors));
+  flow::limit_descriptors(memory, thread_plan, environment.files_max);
   auto policy = egress_policy(config.server.list("egress_allow"));
   if (!policy) return Unexpected{policy.error()};
   egress = std::move(*policy);

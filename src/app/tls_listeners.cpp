@@ -29,15 +29,25 @@ TlsListeners::TlsListeners(flow::Loop& loop, const Settings& settings,
                            const std::shared_ptr<const io::TlsServerContext>& context,
                            ingress::MqttServer& mqtt, ingress::HttpServer& http)
     : loop_(loop),
+      mqtt_protocol_(mqtt),
+      http_protocol_(http),
       memory_(settings.memory_bytes),
       mqtt_(loop.io(), "mqtt", settings.limits, memory_, settings.gate, settings.log, context,
             accept_into(mqtt)),
       http_(loop.io(), "http", settings.limits, memory_, settings.gate, settings.log, context,
             accept_into(http)) {
+  mqtt_.set_room([&mqtt] { return mqtt.room(); });
+  http_.set_room([&http] { return http.room(); });
+  mqtt.set_expected([this] { return mqtt_.unfinished(); });
+  http.set_expected([this] { return http_.unfinished(); });
   loop_.add_ticker(*this);
 }
 
-TlsListeners::~TlsListeners() { loop_.remove_ticker(*this); }
+TlsListeners::~TlsListeners() {
+  loop_.remove_ticker(*this);
+  mqtt_protocol_.set_expected(nullptr);
+  http_protocol_.set_expected(nullptr);
+}
 
 Result<void, std::string> TlsListeners::listen_mqtt(std::span<io::Endpoint> endpoints,
                                                     bool shared) {

@@ -52,6 +52,8 @@ class TlsListeners final : public flow::Ticker, public MetricSource {
 
  private:
   flow::Loop& loop_;
+  ingress::MqttServer& mqtt_protocol_;
+  ingress::HttpServer& http_protocol_;
   ByteBudget memory_;
   io::TlsServer mqtt_;
   io::TlsServer http_;

@@ -23,6 +23,7 @@ constexpr std::size_t notification_size = sizeof(Notification) + 2048 + 1024;
 // busy ones hold is charged to their budgets.
 constexpr std::size_t connection_size = 1280;
 constexpr std::uint32_t streams_beside = 256;  // Webhooks, subscriptions to brokers.
+constexpr std::uint64_t files_reserved = 256;
 constexpr std::size_t batch_count_min = 8;
 // Checking JSON takes about 5 bytes for each byte of the longest text that was seen.
 constexpr std::size_t scanner_factor = 5;
@@ -115,6 +116,18 @@ std::optional<MemoryPlan> plan_memory(std::size_t memory_max, const ThreadPlan& 
   const std::size_t batches_needed = batch_count_min + 4 * threads.reactors;
   if (plan.batch_count < batches_needed || plan.total_bytes > memory_max) return std::nullopt;
   return plan;
+}
+
+void limit_descriptors(MemoryPlan& plan, const ThreadPlan& threads,
+                       std::uint64_t files_max) noexcept {
+  const std::uint64_t files = std::max(files_max, 2 * files_reserved) - files_reserved;
+  const std::uint64_t streams = std::max<std::uint64_t>(files / threads.reactors, 2);
+  // Where there are few, webhooks go without before clients do.
+  const std::uint64_t beside = std::clamp<std::uint64_t>(streams / 4, 1, streams_beside);
+  plan.connections_max =
+      static_cast<std::uint32_t>(std::min<std::uint64_t>(plan.connections_max, streams - beside));
+  plan.io.streams_max = static_cast<std::uint32_t>(
+      std::min<std::uint64_t>(plan.io.streams_max, plan.connections_max + beside));
 }
 
 std::optional<ResourcePlan> plan_resources(std::size_t memory_max, std::uint32_t threads_wanted,

@@ -65,6 +65,11 @@ struct MemoryPlan {
   return connections / 4;
 }
 
+/// Makes the plan fit into `files_max` descriptors of the process. Some stay reserved: the journal,
+/// the cursor and dead letters need theirs even when connections took all others.
+void limit_descriptors(MemoryPlan& plan, const ThreadPlan& threads,
+                       std::uint64_t files_max) noexcept;
+
 /// A configured size as far as this processor can address it.
 [[nodiscard]] std::size_t addressable(std::int64_t bytes) noexcept;
 

@@ -42,6 +42,28 @@ TEST(MemoryPlan, DemandsHaveTheirPart) {
   }
 }
 
+// Goal: whatever the limit of descriptors, what all reactors may open leaves the reserve, and every
+// connection has its stream.
+TEST(MemoryPlan, StreamsLeaveDescriptorsForFiles) {
+  for (const std::uint32_t count : {1U, 4U, 16U}) {
+    const ThreadPlan threads = plan_threads(count, 4);
+    const auto whole = plan_memory(std::size_t{1} << 30U, threads);
+    ASSERT_TRUE(whole);
+    for (std::uint64_t files = 512; files < 4'000'000; files += files / 3) {
+      MemoryPlan plan = *whole;
+      limit_descriptors(plan, threads, files);
+      EXPECT_LE(std::uint64_t{threads.reactors} * plan.io.streams_max + 256, files);
+      EXPECT_LT(plan.connections_max, plan.io.streams_max);
+      EXPECT_LE(plan.connections_max, whole->connections_max);
+      EXPECT_GT(mqtt_share(plan.connections_max), 0U);
+    }
+    MemoryPlan plan = *whole;
+    limit_descriptors(plan, threads, UINT64_MAX);
+    EXPECT_EQ(plan.connections_max, whole->connections_max);
+    EXPECT_EQ(plan.io.streams_max, whole->io.streams_max);
+  }
+}
+
 TEST(ThreadPlan, SmallMachinesRunOneThread) {
   EXPECT_EQ(plan_threads(0, 1).threads(), 1U);
   EXPECT_EQ(plan_threads(0, 2).threads(), 1U);

@@ -155,9 +155,13 @@ void TlsConnection::established() {
   server_.stats_.handshakes.add();
   const mbedtls_x509_crt* const certificate = mbedtls_ssl_get_peer_cert(ssl_.get());
   const std::string name = certificate != nullptr ? common_name(*certificate) : std::string();
+  ++server_.taken_;  // Before: it must not count twice.
   StreamHandler* const handler = server_.accept_(server_, id_, peer_, name);
   server_.handshake_ended();
-  if (handler == nullptr) return close();
+  if (handler == nullptr) {
+    --server_.taken_;
+    return close();
+  }
   handler_ = handler;
   if (phase_ == Phase::open && !receiving_) server_.io_.receive_stop(stream_);
 }
@@ -313,6 +317,7 @@ void TlsConnection::on_closed() noexcept {
   record_in_flight_ = record_sent_ = record_pending_ = write_failed_ = false;
   receiving_ = ended_ = stream_closed_ = false;
   phase_ = Phase::free;
+  if (handler != nullptr) --server_.taken_;
   server_.recycle(*this);
   if (handler != nullptr) handler->on_closed();
 }

@@ -48,7 +48,9 @@ void TlsServer::set_context(std::shared_ptr<const TlsServerContext> context) {
 
 StreamHandler* TlsServer::on_accept(StreamId stream, const Endpoint& peer) noexcept {
   stats_.accepted.add();
-  if (draining_ || open_ >= limits_.connections_max || (gate_ != nullptr && !gate_->admit(peer))) {
+  const bool full =
+      open_ >= limits_.connections_max || (room_ != nullptr && unfinished() >= room_());
+  if (draining_ || full || (gate_ != nullptr && !gate_->admit(peer))) {
     refused(TlsRefusal::limit);
     return nullptr;
   }

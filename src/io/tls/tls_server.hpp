@@ -59,6 +59,11 @@ class TlsServer final : public AcceptHandler, public StreamControl, public Metri
 
   /// Listens and returns the endpoint with its real port. The error is a sentence for people.
   [[nodiscard]] Result<Endpoint, std::string> listen(const Endpoint& endpoint, bool shared);
+  /// `room` says how many connections the protocol can have beside those it has: no more than that
+  /// many are accepted whose handshake is not done. Before listening; outlives the server.
+  void set_room(std::function<std::uint32_t()> room) { room_ = std::move(room); }
+  /// Connections that were accepted and that the protocol does not have.
+  [[nodiscard]] std::uint32_t unfinished() const noexcept { return open_ - taken_; }
   /// For handshakes that begin from now on.
   void set_context(std::shared_ptr<const TlsServerContext> context);
   /// Stops accepting and ends handshakes; open connections are the protocol's to close.
@@ -106,6 +111,7 @@ class TlsServer final : public AcceptHandler, public StreamControl, public Metri
   Log log_;
   std::shared_ptr<const TlsServerContext> context_;
   const Accept accept_;
+  std::function<std::uint32_t()> room_;
   TlsStats stats_;
   std::vector<ListenerId> listeners_;
   std::vector<std::unique_ptr<TlsConnection>> connections_;  // By slot; grows, never shrinks.
@@ -115,6 +121,7 @@ class TlsServer final : public AcceptHandler, public StreamControl, public Metri
   std::deque<Deadline> lingering_;
   std::uint32_t handshakes_ = 0;  // Under way.
   std::uint32_t open_ = 0;
+  std::uint32_t taken_ = 0;  // Of these, by the protocol.
   bool draining_ = false;
   // One for all: a handler takes all bytes before it returns.
   std::vector<std::byte> plaintext_;

@@ -347,6 +347,33 @@ TEST_F(TlsServerTest, NothingGrowsBeyondTheBudget) {
   EXPECT_EQ(budget->used(), 0U);
 }
 
+// Goal: connections that shake hands take the place of those that the protocol could still have.
+TEST_F(TlsServerTest, HandshakesAreLimitedByTheProtocol) {
+  start();
+  std::uint32_t room = 1;
+  server->set_room([&] { return room; });
+  EXPECT_EQ(server->unfinished(), 1U);
+  EXPECT_EQ(server->on_accept({.slot = 6, .generation = 1}, {}), nullptr);
+  EXPECT_EQ(server->stats().refused[static_cast<std::size_t>(TlsRefusal::limit)].get(), 1U);
+  pump(4096);
+  ASSERT_EQ(client->state(), TlsState::open);
+  EXPECT_EQ(server->unfinished(), 0U) << "it is the protocol's";
+  room = 0;
+  EXPECT_EQ(server->on_accept({.slot = 6, .generation = 1}, {}), nullptr);
+  room = 1;
+  StreamHandler* const second = server->on_accept({.slot = 6, .generation = 1}, {});
+  ASSERT_NE(second, nullptr);
+  EXPECT_EQ(server->unfinished(), 1U);
+  second->on_end(0);
+  second->on_closed();
+  EXPECT_EQ(server->unfinished(), 0U);
+  io.closing = false;
+  server->close(echo.stream);
+  pump(4096);
+  finish_close();
+  EXPECT_EQ(server->unfinished(), 0U);
+}
+
 TEST_F(TlsServerTest, AHandshakeHasItsTime) {
   start();
   EXPECT_EQ(server->tick(io.time), io.time + std::chrono::seconds(10));

@@ -70,7 +70,7 @@ io::StreamHandler* HttpServer::accept(io::StreamControl& via, io::StreamId strea
 
 io::StreamHandler* HttpServer::admit(io::StreamControl& via, io::StreamId stream,
                                      const HttpConnection::Peer& peer) noexcept {
-  if (draining_ || open_count_ == options_.connections_max) {
+  if (draining_ || (expected_ != nullptr ? expected_() : 0) >= room()) {
     metrics_.count(HttpRefusal::connections);
     return nullptr;
   }

@@ -2,6 +2,7 @@
 // The HTTP listener of one reactor (DESIGN: ingress).
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -56,6 +57,13 @@ class HttpServer final : public flow::AckSink,
   [[nodiscard]] io::StreamHandler* accept(io::StreamControl& via, io::StreamId stream,
                                           const io::Endpoint& peer,
                                           std::string_view certificate_name) noexcept;
+  /// `expected` says how many connections another layer has accepted for us and not handed over
+  /// yet: they count, so that all of them together stay below connections_max. Null: none.
+  void set_expected(std::function<std::uint32_t()> expected) { expected_ = std::move(expected); }
+  /// How many connections there may be beside those there are.
+  [[nodiscard]] std::uint32_t room() const noexcept {
+    return options_.connections_max - open_count_;
+  }
   /// Who may send events; null (the default): everybody. Outlives the server.
   void set_authenticator(flow::Authenticator* authenticator) noexcept {
     authenticator_ = authenticator;
@@ -116,6 +124,7 @@ class HttpServer final : public flow::AckSink,
   HttpRouter& router_;
   flow::Authenticator* authenticator_ = nullptr;
   flow::Quotas* quotas_ = nullptr;
+  std::function<std::uint32_t()> expected_;
   HttpMetrics metrics_;
   ByteBudget budget_;
   RequestGuard guard_;

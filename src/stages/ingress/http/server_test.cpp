@@ -458,6 +458,21 @@ TEST_F(HttpServerTest, ConnectionsAreBounded) {
             1U);
 }
 
+// Goal: connections whose TLS handshake is not done have their place already.
+TEST_F(HttpServerTest, ExpectedConnectionsCount) {
+  HttpOptions options;
+  options.connections_max = 2;
+  start(options);
+  std::uint32_t expected = 1;
+  server_->set_expected([&] { return expected; });
+  EXPECT_FALSE(io_.connect_client().closed);
+  EXPECT_EQ(server_->room(), 1U);
+  EXPECT_TRUE(io_.connect_client().closed);
+  expected = 0;
+  EXPECT_FALSE(io_.connect_client().closed);
+  EXPECT_EQ(server_->room(), 0U);
+}
+
 TEST(HttpOptionsTest, ListeningBeyondLoopbackNeedsConsent) {
   HttpOptions options;
   options.listen = {"127.0.0.1:0", "[::1]:0"};

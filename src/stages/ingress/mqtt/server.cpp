@@ -70,7 +70,7 @@ io::StreamHandler* MqttServer::accept(io::StreamControl& control, io::StreamId s
                                       const io::Endpoint& peer,
                                       std::string_view certificate_name) noexcept {
   stats_.accepted.add();
-  if (draining_ || open_ >= options_.connections_max) {
+  if (draining_ || (expected_ != nullptr ? expected_() : 0) >= room()) {
     const auto reason = draining_ ? MqttClose::shutdown : MqttClose::connections;
     stats_.closed[static_cast<std::size_t>(reason)].add();
     return nullptr;

@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -79,6 +80,12 @@ class MqttServer final : public io::AcceptHandler,
   /// this returns.
   io::StreamHandler* accept(io::StreamControl& control, io::StreamId stream,
                             const io::Endpoint& peer, std::string_view certificate_name) noexcept;
+
+  /// `expected` says how many connections another layer has accepted for us and not handed over
+  /// yet: they count, so that all of them together stay below connections_max. Null: none.
+  void set_expected(std::function<std::uint32_t()> expected) { expected_ = std::move(expected); }
+  /// How many connections there may be beside those there are.
+  [[nodiscard]] std::uint32_t room() const noexcept { return options_.connections_max - open_; }
 
   /// What guards and keeps; each may stay null. Before listening; all outlive the server.
   void set_authenticator(flow::Authenticator* authenticator) noexcept {
@@ -172,6 +179,7 @@ class MqttServer final : public io::AcceptHandler,
   MqttHub* hub_;
   flow::Authenticator* authenticator_ = nullptr;
   flow::Quotas* quotas_ = nullptr;
+  std::function<std::uint32_t()> expected_;
   flow::SessionStore* store_ = nullptr;
   ByteBudget budget_;
   MqttStats stats_;

@@ -409,6 +409,19 @@ TEST_F(MqttServerTest, ConnectionsMax) {
   EXPECT_TRUE(io_.accept().has_value());
 }
 
+// Goal: connections whose TLS handshake is not done have their place already.
+TEST_F(MqttServerTest, ExpectedConnectionsCount) {
+  options_.connections_max = 2;
+  start();
+  std::uint32_t expected = 1;
+  server_->set_expected([&] { return expected; });
+  EXPECT_TRUE(io_.accept().has_value());
+  EXPECT_EQ(server_->room(), 1U);
+  EXPECT_FALSE(io_.accept().has_value());
+  expected = 0;
+  EXPECT_TRUE(io_.accept().has_value());
+}
+
 // Goal: the table's defaults are the structure's, and dangerous listeners are refused.
 TEST(MqttOptionsTest, Check) {
   MqttOptions options;
