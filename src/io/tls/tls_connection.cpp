@@ -59,6 +59,27 @@ std::string common_name(const mbedtls_x509_crt& certificate) {
   return printable ? found : std::string();
 }
 
+template <class List>
+std::size_t length_of(const List& first) {
+  std::size_t length = 0;
+  for (const List* part = &first; part != nullptr; part = part->next) ++length;
+  return length;
+}
+
+// What mbedTLS keeps of a client's certificates as long as the connection lives, somewhat more.
+std::size_t kept_bytes(const mbedtls_x509_crt* chain) {
+  constexpr std::size_t name_bytes = 96;
+  constexpr std::size_t key_bytes = 1024;
+  std::size_t bytes = 0;
+  for (; chain != nullptr; chain = chain->next) {
+    const std::size_t names =
+        length_of(chain->issuer) + length_of(chain->subject) + length_of(chain->subject_alt_names) +
+        length_of(chain->certificate_policies) + length_of(chain->ext_key_usage);
+    bytes += sizeof *chain + 2 * chain->raw.len + key_bytes + names * name_bytes;
+  }
+  return bytes;
+}
+
 // With TLS 1.3 a ticket arrives as if it were an error.
 bool goes_on([[maybe_unused]] int status) {
 #ifdef MBEDTLS_ERR_SSL_RECEIVED_NEW_SESSION_TICKET
@@ -80,7 +101,9 @@ void TlsConnection::open(StreamId stream, const Endpoint& peer) {
 
 bool TlsConnection::begin_handshake(std::shared_ptr<const TlsServerContext> context) {
   assert(phase_ == Phase::waiting);
-  if (!server_.memory_.charge(tls_connection_bytes)) return false;
+  const std::size_t needed = context->handshake_bytes();
+  if (!server_.memory_.charge(needed)) return false;
+  charged_ = needed;
   ssl_ = std::make_unique<mbedtls_ssl_context>();
   mbedtls_ssl_init(ssl_.get());
   context_ = std::move(context);
@@ -93,12 +116,18 @@ bool TlsConnection::begin_handshake(std::shared_ptr<const TlsServerContext> cont
   return true;
 }
 
+void TlsConnection::keep_charged(std::size_t bytes) noexcept {
+  if (bytes >= charged_) return;
+  server_.memory_.refund(charged_ - bytes);
+  charged_ = bytes;
+}
+
 void TlsConnection::release() noexcept {
   if (ssl_ == nullptr) return;
   mbedtls_ssl_free(ssl_.get());
   ssl_.reset();
   context_.reset();
-  server_.memory_.refund(tls_connection_bytes);
+  keep_charged(0);
 }
 
 int TlsConnection::bio_receive(void* self, unsigned char* into, std::size_t size) {
@@ -155,6 +184,7 @@ void TlsConnection::established() {
   server_.stats_.handshakes.add();
   const mbedtls_x509_crt* const certificate = mbedtls_ssl_get_peer_cert(ssl_.get());
   const std::string name = certificate != nullptr ? common_name(*certificate) : std::string();
+  keep_charged(tls_connection_bytes + kept_bytes(certificate));
   ++server_.taken_;  // Before: it must not count twice.
   StreamHandler* const handler = server_.accept_(server_, id_, peer_, name);
   server_.handshake_ended();

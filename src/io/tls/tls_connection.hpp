@@ -72,6 +72,7 @@ class TlsConnection final : public StreamHandler {
   void close_when_flushed();
   void close_stream();
   void release() noexcept;
+  void keep_charged(std::size_t bytes) noexcept;
 
   TlsServer& server_;
   StreamId id_;
@@ -83,6 +84,7 @@ class TlsConnection final : public StreamHandler {
   std::unique_ptr<mbedtls_ssl_context> ssl_;  // From the beginning of the handshake.
   std::span<const std::byte> input_;          // What on_data() has not passed on yet.
   std::span<const std::byte> sending_;        // What the protocol wants sent.
+  std::size_t charged_ = 0;                   // To the server's budget.
   std::string flight_;                        // Handshake messages and alerts to be sent.
   std::string flight_sending_;                // Those that the Io is sending.
   bool writing_ = false;                      // Inside mbedtls_ssl_write().

@@ -76,6 +76,11 @@ void TlsServer::on_accept_error(Errno error) noexcept {
 // early for.
 void TlsServer::start_waiting(MonoTime now) {
   while (handshakes_ < limits_.handshakes_max && !waiting_.empty()) {
+    // Much of what handshakes are charged with is there again when they are done.
+    if (handshakes_ > 0 && context_->handshake_bytes() > tls_connection_bytes &&
+        context_->handshake_bytes() > memory_.max() - memory_.used()) {
+      return;
+    }
     TlsConnection* const connection = find(waiting_.front().stream);
     waiting_.pop_front();
     // It may have had to go meanwhile.

@@ -26,10 +26,6 @@ namespace tocsin::io {
 
 class TlsConnection;
 
-/// What one connection takes: two record buffers of mbedTLS, its state, and what a handshake needs
-/// at its worst.
-inline constexpr std::size_t tls_connection_bytes = std::size_t{44} * 1024;
-
 struct TlsServerLimits {
   std::uint32_t connections_max = 1024;  ///< Those that wait for their handshake included.
   std::uint32_t handshakes_max = 64;     ///< Under way.
@@ -49,7 +45,8 @@ class TlsServer final : public AcceptHandler, public StreamControl, public Metri
                                    std::string_view certificate_name)>;
 
   /// `name` is that of the protocol, for metrics. `memory` is charged for each connection from the
-  /// beginning of its handshake; all references outlive the server. `gate` may be null.
+  /// beginning of its handshake, and for a client's certificates; all references outlive the
+  /// server. `gate` may be null.
   TlsServer(Io& io, std::string name, const TlsServerLimits& limits, ByteBudget& memory,
             AddressGate* gate, Log log, std::shared_ptr<const TlsServerContext> context,
             Accept accept);

@@ -22,6 +22,9 @@ class MbedServerContext final : public TlsServerContext {
   [[nodiscard]] Result<void, std::string> load(const TlsServerOptions& options);
   [[nodiscard]] WallTime expires() const noexcept override;
   [[nodiscard]] const mbedtls_ssl_config& config() const noexcept { return config_; }
+  [[nodiscard]] std::size_t handshake_bytes() const noexcept override {
+    return tls_connection_bytes + (authorities_.raw.p != nullptr ? tls_client_chain_bytes : 0);
+  }
 
  private:
   [[nodiscard]] Result<void, std::string> load_certificate(const TlsServerOptions& options);

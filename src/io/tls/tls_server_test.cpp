@@ -125,7 +125,7 @@ class TlsServerTest : public ::testing::Test {
         io, "test", TlsServerLimits{.handshake_timeout = std::chrono::seconds(10)}, *budget,
         nullptr, make_null_log(), context,
         [this](StreamControl& control, StreamId stream, const Endpoint&, std::string_view name) {
-          EXPECT_EQ(name, "");
+          EXPECT_EQ(name, certified);
           echo.control = &control;
           echo.stream = stream;
           control.receive_start(stream);
@@ -171,6 +171,7 @@ class TlsServerTest : public ::testing::Test {
   StreamHandler* handler = nullptr;
   std::unique_ptr<TlsClient> client;
   std::string answered;
+  std::string certified;  // The name that the client's certificate must have brought.
 };
 
 // Records, handshake messages and what the protocol sends arrive cut anywhere.
@@ -372,6 +373,43 @@ TEST_F(TlsServerTest, HandshakesAreLimitedByTheProtocol) {
   pump(4096);
   finish_close();
   EXPECT_EQ(server->unfinished(), 0U);
+}
+
+// Goal: certificates of clients are paid for: all that they can be while they come, then what they
+// are. A handshake that finds no memory waits for one that has it.
+TEST_F(TlsServerTest, CertificatesOfClientsAreCharged) {
+  TlsServerOptions options;
+  options.certificate = options.client_ca = directory / "c.pem";
+  options.key = directory / "k.pem";
+  context = *make_tls_server_context(options);
+  const std::size_t handshake = tls_connection_bytes + tls_client_chain_bytes;
+  for (const bool shown : {false, true}) {
+    SCOPED_TRACE(shown);
+    const std::string certificate = shown ? directory / "c.pem" : std::filesystem::path();
+    const std::string key = shown ? directory / "k.pem" : std::filesystem::path();
+    trust = std::move(*make_tls_client_context(
+        {.ca_file = directory / "c.pem", .certificate_file = certificate, .key_file = key}));
+    certified = shown ? "localhost" : "";
+    io = OneStream();
+    echo = Echo();
+    start(handshake + 2 * tls_connection_bytes);
+    EXPECT_EQ(budget->used(), handshake);
+    StreamHandler* const second = server->on_accept({.slot = 6, .generation = 1}, {});
+    server->tick(io.time);
+    EXPECT_EQ(budget->used(), handshake);
+    pump(4096);
+    ASSERT_EQ(client->state(), TlsState::open) << client->error();
+    if (shown) EXPECT_GT(budget->used(), tls_connection_bytes);
+    EXPECT_LE(budget->used(), tls_connection_bytes + (shown ? 8192 : 0));
+    const std::size_t kept = budget->used();
+    server->tick(io.time);
+    EXPECT_EQ(budget->used(), kept + handshake) << "its turn";
+    second->on_closed();
+    server->close(echo.stream);
+    pump(4096);
+    finish_close();
+    EXPECT_EQ(budget->used(), 0U);
+  }
 }
 
 TEST_F(TlsServerTest, AHandshakeHasItsTime) {
