@@ -1,10 +1,10 @@
 #include "control/auth/password_hash.hpp"
 
 #include <sodium.h>
+#include <sys/mman.h>
 
 #include <algorithm>
 #include <array>
-#include <cerrno>
 #include <charconv>
 #include <optional>
 
@@ -40,6 +40,18 @@ Unexpected<std::string> malformed() {
   return {
       "is not a password hash as `tocsin password` prints it: "
       "$argon2id$v=19$m=...,t=...,p=1$SALT$HASH"};
+}
+
+// libsodium answers the same for a wrong password and for memory that it could not get.
+bool memory_for(const std::string& phc) noexcept {
+  const auto cost = parse_password_hash(phc);
+  if (!cost) return true;
+  const auto size = static_cast<std::size_t>(cost->memory_bytes);
+  void* const memory =
+      ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (memory == MAP_FAILED) return false;
+  ::munmap(memory, size);
+  return true;
 }
 
 }  // namespace
@@ -89,11 +101,10 @@ PasswordCheck verify_password(const std::string& phc, std::string_view password)
   }
   std::array<char, crypto_pwhash_STRBYTES> padded{};
   std::ranges::copy(phc, padded.begin());
-  errno = 0;
   if (crypto_pwhash_str_verify(padded.data(), password.data(), password.size()) == 0) {
     return PasswordCheck::fits;
   }
-  return errno == ENOMEM ? PasswordCheck::impossible : PasswordCheck::wrong;
+  return memory_for(phc) ? PasswordCheck::wrong : PasswordCheck::impossible;
 }
 
 std::string decoy_of(std::string_view phc) {
