@@ -24,7 +24,7 @@ constexpr std::size_t notification_size = sizeof(Notification) + 2048 + 1024;
 constexpr std::size_t connection_size = 1280;
 constexpr std::uint32_t streams_beside = 256;  // Webhooks, subscriptions to brokers.
 constexpr std::uint64_t files_reserved = 256;
-constexpr std::size_t batch_count_min = 8;
+constexpr std::size_t batch_count_min = 6;
 // Checking JSON takes about 5 bytes for each byte of the longest text that was seen.
 constexpr std::size_t scanner_factor = 5;
 constexpr std::size_t batch_payload_estimate = 160 * 1024;
