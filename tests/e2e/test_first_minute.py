@@ -4,7 +4,7 @@ import json
 import re
 from pathlib import Path
 
-from harness import Case, default_config, main, run_command
+from harness import Case, default_config, main, run_command, wait_until
 
 ORDER = {"event": "order_created",
          "payload": {"order_id": 444, "customer_email": "john@example.com", "total": 99.99}}
@@ -92,11 +92,16 @@ class Threads(Case):
             tocsin = self.start(f"[server]\nthreads = {threads}\n" + default_config(),
                                 data=self.path(f"data-{threads}"))
             tocsin.wait_line(rf"^  memory .*, {threads} thread{'s' if threads > 1 else ''}$")
-            names = [path.read_text().strip()
-                     for path in Path(f"/proc/{tocsin.pid}/task").glob("*/comm")]
-            # A set: a kernel worker has the name of the thread that it helps until it has its own.
-            loops = {n for n in names if re.match("(reactor|worker)-|journal$", n)}
-            self.assertEqual(threads if threads > 1 else 0, len(loops), names)
+
+            def loops():
+                names = [path.read_text().strip()
+                         for path in Path(f"/proc/{tocsin.pid}/task").glob("*/comm")]
+                # A set: a kernel worker has the name of the thread that it helps until it has its own.
+                return {n for n in names if re.match("(reactor|worker)-|journal$", n)}
+
+            # Each thread names itself, which may take it a moment.
+            wait_until(lambda: len(loops()) >= (threads if threads > 1 else 0), "the threads")
+            self.assertEqual(threads if threads > 1 else 0, len(loops()))
             self.assertEqual(0, tocsin.stop())
 
 

@@ -4,7 +4,8 @@ import os
 import re
 import socket
 
-from harness import Case, LISTENERS, TOCSIN, Tocsin, default_config, main, run_command
+from harness import (Case, LISTENERS, TOCSIN, Tocsin, default_config, main, run_command,
+                     wait_until)
 
 
 class StartCase(Case):
@@ -76,10 +77,17 @@ class Resources(StartCase):
             options = f"[server]\nthreads = 4\npin_threads = {str(pin).lower()}\n"
             server = self.start(default_config() + options)
             usable = os.sched_getaffinity(server.pid)
-            sets = {}
-            for thread in os.listdir(f"/proc/{server.pid}/task"):
-                with open(f"/proc/{server.pid}/task/{thread}/comm", encoding="utf-8") as file:
-                    sets[file.read().strip()] = os.sched_getaffinity(int(thread))
+
+            def processors():
+                sets = {}
+                for thread in os.listdir(f"/proc/{server.pid}/task"):
+                    with open(f"/proc/{server.pid}/task/{thread}/comm", encoding="utf-8") as file:
+                        sets[file.read().strip()] = os.sched_getaffinity(int(thread))
+                return sets
+
+            # Each thread names itself, which may take it a moment.
+            wait_until(lambda: {"reactor-1", "worker-0", "journal"} <= processors().keys(), "threads")
+            sets = processors()
             workers = [sets[name] for name in ("reactor-0", "journal", "worker-0")]
             self.assertEqual([1 if pin else len(usable)] * 3, [len(cpus) for cpus in workers])
             self.assertLessEqual(set().union(*workers), usable)
