@@ -56,8 +56,10 @@ void MqttConnection::on_data(std::span<const std::byte> bytes) noexcept {
 }
 
 void MqttConnection::count_carried() noexcept {
-  // Who does not read its answers may stay so for ever; the others must not wait for that.
-  const bool waits = state_ == State::connected && ((stops_ & ~stop_output) != 0 || resuming_);
+  // Only what we work off by ourselves: who does not read its answers, or sends too much, or has
+  // sent half a packet, may stay so, and the others must not wait for that.
+  const int ours = stops_ & ~(stop_output | stop_quota);
+  const bool waits = state_ == State::connected && (ours != 0 || resuming_);
   const std::size_t before = std::exchange(counted_carry_, waits ? carry_.size() : 0);
   server_.carried(before, counted_carry_);
   const bool early = state_ == State::await_connect;
@@ -66,9 +68,7 @@ void MqttConnection::count_carried() noexcept {
 }
 
 void MqttConnection::hold_receiving() noexcept {
-  // Only more input brings a partial packet to its end, and its memory back.
-  const bool partial = !carry_.empty();
-  if (state_ != State::connected || held_ || stops_ != 0 || resuming_ || partial) return;
+  if (state_ != State::connected || held_ || stops_ != 0 || resuming_) return;
   held_ = true;
   control_->receive_stop(stream_);
 }
