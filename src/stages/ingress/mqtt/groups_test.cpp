@@ -118,7 +118,7 @@ TEST_F(MqttGroupsTest, OldMessagesAreForOldMembers) {
   ASSERT_TRUE(load_sessions(shared_, store).has_value());
   const std::uint32_t fresh = join(Version::v5, "fresh");
   subscribe(fresh, Version::v5, {.filter = "$share/g/t", .qos = 1});
-  for (const std::uint64_t sequence : {7, 8}) {
+  for (const std::uint64_t sequence : {7UL, 8UL}) {
     route({.topic = "t", .payload = "before", .qos = 1, .old = true, .sequence = sequence});
   }
   route({.topic = "t", .payload = "now", .qos = 1, .sequence = 9});
