@@ -1,7 +1,6 @@
 """The HTTP listener against the slow, the hostile, the compressed and the too fast."""
 
 import gzip
-import http.client
 import json
 import socket
 import time
@@ -281,30 +280,6 @@ class Draining(HardeningCase):
         answer = self.read_to_end(half)
         self.assertRegex(answer, rb"^HTTP/1\.1 202 (?s:.*)Connection: close")
         self.assertEqual(0, self.tocsin.wait())
-
-
-class IdleConnections(HardeningCase):
-    # Goal: hundreds of idle connections that have each sent an event cost little memory.
-    def test_memory(self):
-        def talk(stays=True):
-            connection = http.client.HTTPConnection("127.0.0.1", self.tocsin.http,
-                                                    timeout=DEADLINE_S)
-            connection.request("POST", "/api/events", order(1))
-            answer = connection.getresponse()
-            answer.read()
-            self.assertEqual(202, answer.status)
-            if stays:
-                self.addCleanup(connection.close)
-            else:
-                connection.close()
-
-        for _ in range(300):  # What does not depend on the number of connections grows first.
-            talk(stays=False)
-        before = self.tocsin.metric("process_resident_memory_bytes")
-        for _ in range(300):
-            talk()
-        grown = self.tocsin.metric("process_resident_memory_bytes") - before
-        self.assertLess(grown / 300, 2048)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """Ten thousand idle devices cost little memory, and stay connected."""
 
+import http.client
 import os
 import re
 import resource
@@ -7,7 +8,7 @@ import selectors
 import socket
 import unittest
 
-from harness import LISTENERS, Case, main, wait_until
+from harness import DEADLINE_S, LISTENERS, Case, default_config, main, wait_until
 
 CONNECTIONS = 10_000
 GROWTH_MAX = 40 << 20
@@ -94,6 +95,32 @@ class Idle(Case):
         self.assertEqual(len(again), count)
         second = resident_bytes(engine.pid) - before
         self.assertLess(second, growth + (4 << 20), "the second round is paid for by the first")
+
+
+class IdleHttp(Case):
+    # Goal: hundreds of idle connections that have each sent an event cost little memory.
+    def test_memory(self):
+        tocsin = self.start(default_config())
+
+        def talk(stays=True):
+            connection = http.client.HTTPConnection("127.0.0.1", tocsin.http,
+                                                    timeout=DEADLINE_S)
+            connection.request("POST", "/api/events", '{"event":"order_created","payload":{"order_id":1}}')
+            answer = connection.getresponse()
+            answer.read()
+            self.assertEqual(202, answer.status)
+            if stays:
+                self.addCleanup(connection.close)
+            else:
+                connection.close()
+
+        for _ in range(300):  # What does not depend on the number of connections grows first.
+            talk(stays=False)
+        before = tocsin.metric("process_resident_memory_bytes")
+        for _ in range(300):
+            talk()
+        grown = tocsin.metric("process_resident_memory_bytes") - before
+        self.assertLess(grown / 300, 2048)
 
 
 if __name__ == "__main__":
