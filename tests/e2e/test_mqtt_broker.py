@@ -2,7 +2,7 @@
 
 import struct
 
-from harness import Case, LISTENERS, Subscriber, main, publish, wait_until
+from harness import Case, LISTENERS, Subscriber, main, publish, run_command, wait_until
 from mqtt_client import CONNECT, DISCONNECT, PUBACK, PUBLISH, SUBACK, RawClient, packet, text
 
 PUBREC, PUBREL, PUBCOMP = 5, 6, 7
@@ -106,6 +106,10 @@ class Routing(BrokerCase):
         self.publish("state/a", "1", options=["-r"])
         self.publish("state/a", "2", 2, options=["-r"])
         self.publish("state/b", "3", 0, "3.1.1", options=["-r"])
+        # Nobody acknowledges QoS 0: it is there when it is there.
+        wait_until(lambda: run_command(
+            "mosquitto_sub", "-h", "127.0.0.1", "-p", str(self.tocsin.mqtt), "-t", "state/b",
+            "--retained-only", "-C", "1", "-W", "1").stdout == b"3\n", "what was published at QoS 0")
         later = self.subscribe(self.tocsin.mqtt, "state/+", 2, options=["--retained-only"])
         later.wait_message("state/a 2 2$")
         later.wait_message("state/b 0 3$")
