@@ -91,7 +91,9 @@ void Batch::append(RecordHeader record, std::string_view attrs, MonoTime receive
   if (count_ == 0 || previous != attrs) {
     last_attrs_offset_ = attrs_used_;
     last_attrs_size_ = static_cast<std::uint32_t>(attrs.size());
-    std::memcpy(base + attrs_scratch_ + attrs_used_, attrs.data(), attrs.size());
+    if (!attrs.empty()) {
+      std::memcpy(base + attrs_scratch_ + attrs_used_, attrs.data(), attrs.size());
+    }
     attrs_used_ += last_attrs_size_;
   }
   const std::int64_t delta_us = to_us(received) - header().base_mono_us;
