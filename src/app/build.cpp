@@ -2,11 +2,11 @@
 
 #include <bit>
 #include <cerrno>
-#include <system_error>
 
 #include <fmt/format.h>
 
 #include "app/parts.hpp"
+#include "base/errno_text.hpp"
 #include "base/hash.hpp"
 #include "control/config/units.hpp"
 #include "control/metrics/exposition.hpp"
@@ -14,10 +14,6 @@
 
 namespace tocsin::app {
 namespace {
-
-std::string errno_text(io::Errno error) {
-  return std::error_code(error, std::generic_category()).message();
-}
 
 std::uint64_t random_seed(io::Io& io) {
   std::uint64_t seed = 0;

@@ -6,13 +6,13 @@
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
-#include <system_error>
 #include <thread>
 
 #include <fmt/format.h>
 
 #include "app/engine.hpp"
 #include "app/printer.hpp"
+#include "base/errno_text.hpp"
 #include "cli/command.hpp"
 #include "control/config/units.hpp"
 #include "io/backends.hpp"
@@ -70,9 +70,8 @@ std::uint64_t raise_file_limit() {
 Result<void, std::string> probe_port(const io::Endpoint& endpoint) {
   if (endpoint.port == 0) return {};
   if (const auto socket = io::posix::open_listener(endpoint, false); !socket) {
-    return Unexpected{
-        fmt::format("cannot listen on {}: {}", io::to_string(endpoint),
-                    std::error_code(socket.error(), std::generic_category()).message())};
+    return Unexpected{fmt::format("cannot listen on {}: {}", io::to_string(endpoint),
+                                  errno_text(socket.error()))};
   }
   return {};
 }

@@ -38,14 +38,4 @@ void NotificationPool::release(Notification* n) noexcept {
   free_.enqueue(n);
 }
 
-bool NotificationPool::charge(std::size_t bytes) noexcept {
-  if (body_used_.fetch_add(bytes, std::memory_order_relaxed) + bytes <= body_budget_) return true;
-  refund(bytes);
-  return false;
-}
-
-void NotificationPool::refund(std::size_t bytes) noexcept {
-  body_used_.fetch_sub(bytes, std::memory_order_relaxed);
-}
-
 }  // namespace tocsin::flow

@@ -11,6 +11,7 @@
 #include <tocsin/event.hpp>
 #include <tocsin/time.hpp>
 
+#include "base/shared_bytes.hpp"
 #include "base/shared_queue.hpp"
 #include "flow/settlement.hpp"
 
@@ -47,15 +48,14 @@ class NotificationPool {
   [[nodiscard]] std::size_t count() const noexcept { return all_.size(); }
   [[nodiscard]] std::size_t in_use() const noexcept { return all_.size() - free_.size_approx(); }
   /// Bytes that bodies may take together; a body is charged when it is rendered. False: over it.
-  [[nodiscard]] bool charge(std::size_t bytes) noexcept;
-  void refund(std::size_t bytes) noexcept;
-  void set_body_budget(std::size_t bytes) noexcept { body_budget_ = bytes; }
+  [[nodiscard]] bool charge(std::size_t bytes) noexcept { return bodies_.charge(bytes); }
+  void refund(std::size_t bytes) noexcept { bodies_.refund(bytes); }
+  void set_body_budget(std::size_t bytes) noexcept { bodies_.set_max(bytes); }
 
  private:
   std::vector<std::unique_ptr<Notification>> all_;
   SharedQueue<Notification*> free_;
-  std::size_t body_budget_ = SIZE_MAX;
-  std::atomic<std::size_t> body_used_{0};
+  SharedBytes bodies_;
 };
 
 }  // namespace tocsin::flow

@@ -10,10 +10,10 @@
 #include <cerrno>
 #include <climits>
 #include <filesystem>
-#include <system_error>
 #include <utility>
 #include <vector>
 
+#include "base/errno_text.hpp"
 #include "base/unique_fd.hpp"
 
 namespace tocsin::store {
@@ -76,7 +76,7 @@ DbResult<void> create_file(const std::string& path) {
   if (::fchmod(fd.get(), file_mode) == 0 && directory.valid() && ::fsync(directory.get()) == 0) {
     return {};
   }
-  return Unexpected{DbError{.fault = DbFault::io, .text = std::generic_category().message(errno)}};
+  return Unexpected{DbError{.fault = DbFault::io, .text = errno_text(errno)}};
 }
 
 }  // namespace

@@ -127,6 +127,7 @@ class Planner(BenchCase):
     def test_nobody_there(self):
         process, address = self.sink()
         process.kill()
+        process.wait()
         done = run_command(TOCSIN, "bench", "--mqtt", address, "--sweep", "qos=0", "--count", 10)
         self.assertEqual(1, done.returncode)
         self.assertIn(b"cannot connect", done.stderr)

@@ -5,6 +5,8 @@
 
 #include <fmt/format.h>
 
+#include "base/errno_text.hpp"
+
 namespace tocsin::cli::bench {
 namespace {
 
@@ -36,8 +38,8 @@ Connection::Connection(io::Io& io, Tally& tally, std::size_t message_size_max,
 void Connection::connect(const io::Endpoint& server) {
   const auto stream = io_.connect(server, *this);
   if (!stream) {
-    fail(fmt::format("cannot connect to {}: {}", io::to_string(server),
-                     std::strerror(stream.error())));
+    fail(
+        fmt::format("cannot connect to {}: {}", io::to_string(server), errno_text(stream.error())));
     return;
   }
   stream_ = *stream;
@@ -65,7 +67,7 @@ void Connection::fail(std::string why) noexcept {
 }
 
 void Connection::on_connected(io::Errno error) noexcept {
-  if (error != 0) return fail(fmt::format("cannot connect: {}", std::strerror(error)));
+  if (error != 0) return fail(fmt::format("cannot connect: {}", errno_text(error)));
   io_.receive_start(stream_);
   on_open();
   flush();
@@ -101,12 +103,12 @@ void Connection::on_data(std::span<const std::byte> bytes) noexcept {
 void Connection::on_end(io::Errno error) noexcept {
   if (closing_) return;
   fail(error == 0 ? "the server closed a connection"
-                  : fmt::format("a connection broke: {}", std::strerror(error)));
+                  : fmt::format("a connection broke: {}", errno_text(error)));
 }
 
 void Connection::on_sent(io::Errno error) noexcept {
   sending_ = false;
-  if (error != 0) return fail(fmt::format("cannot send: {}", std::strerror(error)));
+  if (error != 0) return fail(fmt::format("cannot send: {}", errno_text(error)));
   flush();
   on_room();
 }

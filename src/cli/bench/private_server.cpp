@@ -22,6 +22,7 @@
 
 #include <fmt/format.h>
 
+#include "base/errno_text.hpp"
 #include "cli/bench/demand.hpp"
 
 namespace tocsin::cli::bench {
@@ -84,8 +85,7 @@ Result<std::unique_ptr<PrivateServer>, std::string> PrivateServer::start(
       directory.empty() ? std::filesystem::temp_directory_path(error).string() : directory;
   std::string pattern = parent + "/tocsin-bench-XXXXXX";
   if (::mkdtemp(pattern.data()) == nullptr) {
-    return Unexpected{
-        fmt::format("cannot make a directory in {}: {}", parent, std::strerror(errno))};
+    return Unexpected{fmt::format("cannot make a directory in {}: {}", parent, errno_text(errno))};
   }
   server->directory_ = pattern;
   setup.data = pattern + "/data";
@@ -105,7 +105,7 @@ Result<void, std::string> PrivateServer::spawn(std::optional<int> processor) {
   const UniqueFd input{ends[1]};
   const std::string config = directory_ + "/bench.toml";
   child_ = ::fork();
-  if (child_ < 0) return Unexpected{fmt::format("cannot start a server: {}", std::strerror(errno))};
+  if (child_ < 0) return Unexpected{fmt::format("cannot start a server: {}", errno_text(errno))};
   if (child_ == 0) become_server(config.c_str(), input.get(), processor);
   return {};
 }

@@ -11,6 +11,7 @@
 
 #include <fmt/format.h>
 
+#include "base/errno_text.hpp"
 #include "cli/bench/mqtt_sender.hpp"
 #include "cli/bench/run.hpp"
 #include "flow/loop.hpp"
@@ -131,7 +132,7 @@ Result<void, std::string> run_sink(std::uint16_t port) {
   const auto listener = (*io)->listen(endpoint, false, sink);
   if (!listener) {
     return Unexpected{fmt::format("cannot listen on {}: {}", io::to_string(endpoint),
-                                  std::strerror(listener.error()))};
+                                  errno_text(listener.error()))};
   }
   fmt::print("sink on {}\n", io::to_string((*io)->local_endpoint(*listener)));
   std::fflush(stdout);

@@ -11,6 +11,7 @@
 
 #include <fmt/format.h>
 
+#include "base/errno_text.hpp"
 #include "io/posix/sockets.hpp"
 
 namespace tocsin::cli {
@@ -63,15 +64,14 @@ Result<BlockingStream, std::string> BlockingStream::connect(const Target& target
     error = socket ? connect_to(socket->get(), endpoint, deadline) : socket.error();
     if (error == 0) return BlockingStream(std::move(*socket), to_string(target), deadline);
   }
-  return Unexpected{
-      fmt::format("cannot connect to {}: {}", to_string(target), std::strerror(error))};
+  return Unexpected{fmt::format("cannot connect to {}: {}", to_string(target), errno_text(error))};
 }
 
 Result<void, std::string> BlockingStream::wait(short events) const {
   const int error = wait_for(socket_.get(), events, deadline_);
   if (error == 0) return {};
   if (error == ETIMEDOUT) return Unexpected{fmt::format("no answer from {} in time", peer_)};
-  return Unexpected{fmt::format("{}: {}", peer_, std::strerror(error))};
+  return Unexpected{fmt::format("{}: {}", peer_, errno_text(error))};
 }
 
 Result<void, std::string> BlockingStream::send(std::string_view bytes) {
@@ -81,7 +81,7 @@ Result<void, std::string> BlockingStream::send(std::string_view bytes) {
     if (sent >= 0) {
       bytes.remove_prefix(static_cast<std::size_t>(sent));
     } else if (errno != EAGAIN && errno != EINTR) {
-      return Unexpected{fmt::format("cannot send to {}: {}", peer_, std::strerror(errno))};
+      return Unexpected{fmt::format("cannot send to {}: {}", peer_, errno_text(errno))};
     }
   }
   return {};
@@ -97,7 +97,7 @@ Result<bool, std::string> BlockingStream::receive() {
       return size > 0;
     }
     if (errno != EAGAIN && errno != EINTR) {
-      return Unexpected{fmt::format("cannot receive from {}: {}", peer_, std::strerror(errno))};
+      return Unexpected{fmt::format("cannot receive from {}: {}", peer_, errno_text(errno))};
     }
   }
 }

@@ -1,10 +1,10 @@
 #include "control/config/file_text.hpp"
+#include "base/errno_text.hpp"
 
 #include <array>
 #include <cerrno>
 #include <cstdio>
 #include <memory>
-#include <system_error>
 
 #include <fmt/format.h>
 
@@ -16,7 +16,7 @@ struct Close {
 };
 
 Unexpected<std::string> unreadable(int error) {
-  return {fmt::format("cannot be read: {}", std::generic_category().message(error))};
+  return {fmt::format("cannot be read: {}", errno_text(error))};
 }
 
 }  // namespace

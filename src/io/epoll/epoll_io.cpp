@@ -5,11 +5,11 @@
 #include <algorithm>
 #include <cassert>
 #include <cerrno>
-#include <cstring>
 #include <utility>
 
 #include <fmt/format.h>
 
+#include "base/errno_text.hpp"
 #include "io/epoll/file_writer.hpp"
 #include "io/epoll/listeners.hpp"
 #include "io/epoll/poller.hpp"
@@ -114,7 +114,7 @@ Result<std::unique_ptr<Io>, std::string> make_epoll_io(const IoOptions& options)
     return Unexpected{std::string{"receive buffers of no bytes"}};
   }
   const auto refused = [](const char* what, Errno error) {
-    return Unexpected{fmt::format("{}: {}", what, std::strerror(error))};
+    return Unexpected{fmt::format("{}: {}", what, errno_text(error))};
   };
   auto poller = epoll::Poller::make();
   if (!poller) return refused("epoll_create", poller.error());

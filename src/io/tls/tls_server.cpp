@@ -2,9 +2,9 @@
 
 #include <fmt/format.h>
 
-#include <system_error>
 #include <utility>
 
+#include "base/errno_text.hpp"
 #include "io/tls/tls_connection.hpp"
 
 namespace tocsin::io {
@@ -36,7 +36,7 @@ Result<Endpoint, std::string> TlsServer::listen(const Endpoint& endpoint, bool s
   const auto listener = io_.listen(endpoint, shared, *this);
   if (!listener) {
     return Unexpected{fmt::format("cannot listen for TLS on {}: {}", to_string(endpoint),
-                                  std::generic_category().message(listener.error()))};
+                                  errno_text(listener.error()))};
   }
   listeners_.push_back(*listener);
   return io_.local_endpoint(*listener);
@@ -69,7 +69,7 @@ StreamHandler* TlsServer::on_accept(StreamId stream, const Endpoint& peer) noexc
 }
 
 void TlsServer::on_accept_error(Errno error) noexcept {
-  log_->warn("TLS: cannot accept a connection: {}", std::generic_category().message(error));
+  log_->warn("TLS: cannot accept a connection: {}", errno_text(error));
 }
 
 // From tick() only: a connection that cannot begin is closed, which its own on_accept() is too

@@ -7,9 +7,10 @@
 #include <bit>
 #include <cassert>
 #include <cerrno>
-#include <cstring>
 
 #include <fmt/format.h>
+
+#include "base/errno_text.hpp"
 
 namespace tocsin::io::uring {
 namespace {
@@ -36,8 +37,7 @@ Result<std::unique_ptr<BufferPool>, std::string> BufferPool::make(std::uint32_t 
   void* const map =
       ::mmap(nullptr, map_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (map == MAP_FAILED) {
-    return Unexpected{
-        fmt::format("{} bytes of receive buffers: {}", map_size, std::strerror(errno))};
+    return Unexpected{fmt::format("{} bytes of receive buffers: {}", map_size, errno_text(errno))};
   }
   return std::unique_ptr<BufferPool>{
       new BufferPool(static_cast<std::byte*>(map), map_size, ring_size, count, size)};

@@ -11,12 +11,12 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <cstring>
 #include <initializer_list>
 #include <memory>
 
 #include <fmt/format.h>
 
+#include "base/errno_text.hpp"
 #include "base/unique_fd.hpp"
 #include "io/uring/buffer_pool.hpp"
 
@@ -169,7 +169,7 @@ std::string explain_refusal(Errno error) {
     case ENFILE:
       return "no file descriptor is left for io_uring; raise RLIMIT_NOFILE";
     default:
-      return fmt::format("io_uring_setup failed: {}", std::strerror(error));
+      return fmt::format("io_uring_setup failed: {}", errno_text(error));
   }
 }
 

@@ -5,11 +5,11 @@
 #include <sys/socket.h>
 
 #include <cerrno>
-#include <cstring>
 #include <utility>
 
 #include <fmt/format.h>
 
+#include "base/errno_text.hpp"
 #include "io/uring/buffer_pool.hpp"
 
 namespace tocsin::io::uring {
@@ -80,7 +80,7 @@ Result<std::unique_ptr<Receiver>, std::string> make_multishot_receiver(const IoO
   auto buffers = BufferPool::make(options.receive_buffers, options.receive_buffer_size);
   if (!buffers) return Unexpected{buffers.error()};
   if (const Errno error = (*buffers)->attach(ring); error != 0) {
-    return Unexpected{fmt::format("registering receive buffers: {}", std::strerror(error))};
+    return Unexpected{fmt::format("registering receive buffers: {}", errno_text(error))};
   }
   return std::unique_ptr<Receiver>{std::make_unique<MultishotReceiver>(std::move(*buffers))};
 }

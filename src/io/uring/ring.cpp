@@ -7,9 +7,10 @@
 #include <cassert>
 #include <cerrno>
 #include <cstdlib>
-#include <cstring>
 
 #include <fmt/format.h>
+
+#include "base/errno_text.hpp"
 
 namespace tocsin::io::uring {
 namespace {
@@ -70,7 +71,7 @@ Result<std::unique_ptr<Ring>, std::string> Ring::make(const RingFeatures& featur
     }
     return made;
   }
-  return Unexpected{fmt::format("io_uring_setup: {}", std::strerror(error))};
+  return Unexpected{fmt::format("io_uring_setup: {}", errno_text(error))};
 }
 
 void Ring::claim() {

@@ -7,11 +7,11 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <cstring>
 #include <utility>
 
 #include <fmt/format.h>
 
+#include "base/errno_text.hpp"
 #include "io/posix/posix_io.hpp"
 #include "io/uring/file_writes.hpp"
 #include "io/uring/listeners.hpp"
@@ -194,7 +194,7 @@ Result<std::unique_ptr<Io>, std::string> make(const IoOptions& options,
                                      : uring::make_single_shot_receiver(options);
   if (!receiver) return Unexpected{receiver.error()};
   UniqueFd event{::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
-  if (!event.valid()) return Unexpected{fmt::format("eventfd: {}", std::strerror(errno))};
+  if (!event.valid()) return Unexpected{fmt::format("eventfd: {}", errno_text(errno))};
   return std::unique_ptr<Io>{std::make_unique<uring::UringIo>(
       options, features.multishot, std::move(*receiver), std::move(*ring), std::move(event))};
 }

@@ -28,11 +28,6 @@ JsonError from_simdjson(simdjson::error_code error) noexcept {
       return JsonError::empty;
     case simdjson::UTF8_ERROR:
       return JsonError::utf8;
-    case simdjson::DEPTH_ERROR:
-      return JsonError::depth;
-    case simdjson::NUMBER_ERROR:
-    case simdjson::NUMBER_OUT_OF_RANGE:
-      return JsonError::number;
     case simdjson::CAPACITY:
       return JsonError::too_large;
     default:

@@ -7,8 +7,7 @@
 
 namespace tocsin::json {
 
-/// `error` is not SUCCESS. simdjson has one code for malformed and for too large numbers; it
-/// becomes `number` here, and Validator looks closer.
+/// `error`: of stage 1, not SUCCESS.
 [[nodiscard]] JsonError from_simdjson(simdjson::error_code error) noexcept;
 
 }  // namespace tocsin::json

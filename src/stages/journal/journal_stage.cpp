@@ -3,7 +3,8 @@
 #include <algorithm>
 #include <cassert>
 #include <chrono>
-#include <cstring>
+
+#include "base/errno_text.hpp"
 
 namespace tocsin::journal {
 namespace {
@@ -58,8 +59,8 @@ Result<RecoveryReport, std::string> JournalStage::recover() {
     error = synced.error();
   }
   if (error != 0) {
-    return Unexpected{fmt::format("cannot create the journal directory {}: {}", directory_,
-                                  std::strerror(error))};
+    return Unexpected{
+        fmt::format("cannot create the journal directory {}: {}", directory_, errno_text(error))};
   }
   auto report = recover_segments(io, directory_, log_);
   if (!report) return report;
@@ -401,7 +402,7 @@ void JournalStage::note_failure(io::Errno error, const char* what) noexcept {
   log_->error(
       "journal: {}: {} ({} failures since the last such line); events that it held are "
       "answered with an error, and a new file is tried",
-      what, std::strerror(error), failures_unlogged_);
+      what, errno_text(error), failures_unlogged_);
   failures_unlogged_ = 0;
 }
 

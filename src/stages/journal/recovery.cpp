@@ -2,10 +2,10 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstring>
 
 #include <fmt/format.h>
 
+#include "base/errno_text.hpp"
 #include "stages/journal/segment_reader.hpp"
 
 namespace tocsin::journal {
@@ -26,7 +26,7 @@ class Scanner {
     const auto names = io_.list(directory_);
     if (!names) {
       return Unexpected{fmt::format("cannot list the journal directory {}: {}", directory_,
-                                    std::strerror(names.error()))};
+                                    errno_text(names.error()))};
     }
     std::vector<std::uint64_t> ids;
     for (const std::string& name : *names) {
@@ -106,7 +106,7 @@ class Scanner {
     if (next_ < UINT64_MAX - records) next_ += records;
     report_.next_sequence = std::max(report_.next_sequence, next_);
     log_->error("journal file {}: cannot be read from offset {}: {}; the file is kept",
-                path_of(s.info.id), offset, std::strerror(error));
+                path_of(s.info.id), offset, errno_text(error));
   }
 
   std::uint64_t file_size(std::uint64_t id) {
@@ -149,14 +149,13 @@ class Scanner {
         io_.close_file(*file);
       }
       if (error != 0) {
-        log_->error("journal file {}: cannot be synced: {}", path_of(s.info.id),
-                    std::strerror(error));
+        log_->error("journal file {}: cannot be synced: {}", path_of(s.info.id), errno_text(error));
       }
     }
     if (scans_.empty()) return;
     if (const auto synced = io_.sync_directory(directory_); !synced) {
       log_->error("the journal directory {} cannot be synced: {}", directory_,
-                  std::strerror(synced.error()));
+                  errno_text(synced.error()));
     }
   }
 
@@ -172,7 +171,7 @@ class Scanner {
     }
     if (error != 0) {
       log_->error("journal file {}: cannot cut {} unfinished bytes: {}", path_of(s.info.id), s.tail,
-                  std::strerror(error));
+                  errno_text(error));
       return;
     }
     s.info.file_bytes = s.info.bytes;

@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cstring>
 
+#include "base/errno_text.hpp"
 #include "flow/route_info.hpp"
 
 namespace tocsin::journal {
@@ -70,7 +71,7 @@ bool Replay::advance_segment(const std::deque<SegmentInfo>& segments) {
     if (opened) return true;
     unreadable_.add();
     log_->error("journal file {}: cannot be read again: {}", segment_name(segment.id),
-                std::strerror(opened.error()));
+                errno_text(opened.error()));
   }
   return false;
 }
@@ -134,7 +135,7 @@ bool Replay::read_block(const std::deque<SegmentInfo>& segments) {
   if (step != SegmentReader::Step::end) {
     unreadable_.add();
     log_->error("journal file {}: cannot be read again after offset {}: {}",
-                segment_name(segment_id_), reader_.position(), std::strerror(reader_.error()));
+                segment_name(segment_id_), reader_.position(), errno_text(reader_.error()));
   }
   return false;
 }

@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "base/crc32c.hpp"
+#include "base/errno_text.hpp"
 
 namespace tocsin::ledger {
 namespace {
@@ -46,12 +47,12 @@ CursorFile::~CursorFile() {
 Result<void, std::string> CursorFile::open(const Log& log) {
   const auto file = io_.open(path_, io::OpenMode::create_or_open);
   if (!file) {
-    return Unexpected{fmt::format("cannot open {}: {}", path_, std::strerror(file.error()))};
+    return Unexpected{fmt::format("cannot open {}: {}", path_, errno_text(file.error()))};
   }
   file_ = *file;
   open_ = true;
   if (const auto synced = io_.sync_directory(directory_); !synced) {
-    return Unexpected{fmt::format("cannot sync {}: {}", directory_, std::strerror(synced.error()))};
+    return Unexpected{fmt::format("cannot sync {}: {}", directory_, errno_text(synced.error()))};
   }
   return read_slots(log);
 }
@@ -60,7 +61,7 @@ Result<void, std::string> CursorFile::read_slots(const Log& log) {
   alignas(4096) std::array<std::byte, 4096> bytes{};
   const auto got = io_.read(file_, bytes, 0);
   if (!got) {
-    return Unexpected{fmt::format("cannot read {}: {}", path_, std::strerror(got.error()))};
+    return Unexpected{fmt::format("cannot read {}: {}", path_, errno_text(got.error()))};
   }
   bool any = false;
   for (std::uint32_t i = 0; i < 2; ++i) {

@@ -5,6 +5,8 @@
 #include <chrono>
 #include <cstring>
 
+#include "base/errno_text.hpp"
+
 namespace tocsin::ledger {
 
 LedgerStage::LedgerStage(flow::Loop& loop, const std::string& data_directory,
@@ -103,7 +105,7 @@ void LedgerStage::on_cursor_written(io::Errno error) noexcept {
   log_->error(
       "the cursor could not be written ({}): after a crash more events than needed are "
       "processed again",
-      std::strerror(error));
+      errno_text(error));
 }
 
 bool LedgerStage::drain() {

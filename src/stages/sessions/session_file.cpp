@@ -11,6 +11,7 @@
 
 #include <fmt/format.h>
 
+#include "base/errno_text.hpp"
 #include "store/schema.hpp"
 #include "store/set_aside.hpp"
 
@@ -93,8 +94,8 @@ DbResult<void> SessionFile::open_or_replace() {
 Result<void, std::string> SessionFile::load(RowSink& sink) {
   const std::filesystem::path path(path_);
   if (::faccessat(AT_FDCWD, path.parent_path().c_str(), W_OK, AT_EACCESS) != 0) {
-    return Unexpected{fmt::format("cannot write to {}: {}", path.parent_path().string(),
-                                  std::error_code(errno, std::generic_category()).message())};
+    return Unexpected{
+        fmt::format("cannot write to {}: {}", path.parent_path().string(), errno_text(errno))};
   }
   std::error_code ignored;
   if (!std::filesystem::exists(path, ignored)) return {};

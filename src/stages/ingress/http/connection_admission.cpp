@@ -20,7 +20,6 @@ constexpr Problem foreign_origin{.status = 403,
                                  .name = "origin",
                                  .title = "Foreign origin",
                                  .detail = "web pages of other origins may not send events"};
-constexpr Problem not_allowed{.status = 405, .name = "method", .title = "Method not allowed"};
 constexpr Problem expectation{.status = 417,
                               .name = "expectation",
                               .title = "Unknown expectation",

@@ -41,7 +41,6 @@ Problem problem_of_parse(http::ParseError error) noexcept {
 }
 
 constexpr Problem not_found{.status = 404, .name = "not_found", .title = "Not found"};
-constexpr Problem not_allowed{.status = 405, .name = "method", .title = "Method not allowed"};
 constexpr Problem corrupt{.status = 400,
                           .name = "compressed",
                           .title = "Malformed body",

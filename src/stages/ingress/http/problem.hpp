@@ -21,6 +21,9 @@ struct Problem {
   Duration retry_after{0};     ///< With 429: shown as "retry_after", in whole seconds.
 };
 
+inline constexpr Problem not_allowed{
+    .status = 405, .name = "method", .title = "Method not allowed"};
+
 /// What a refused event looks like to its sender. `entries` is 400; whoever sees that the body was
 /// an array, so that there were too many entries, makes it 413.
 [[nodiscard]] Problem problem_of(const flow::Rejection& rejection) noexcept;

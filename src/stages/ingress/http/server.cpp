@@ -1,9 +1,9 @@
 #include "stages/ingress/http/server.hpp"
+#include "base/errno_text.hpp"
 
 #include <fmt/format.h>
 
 #include <cassert>
-#include <system_error>
 
 namespace tocsin::ingress {
 namespace {
@@ -47,7 +47,7 @@ Result<void, std::string> HttpServer::start(std::span<const io::Endpoint> endpoi
     const auto id = loop_.io().listen(endpoint, shared, *handler);
     if (!id) {
       return Unexpected{fmt::format("cannot listen for HTTP on {}: {}", io::to_string(endpoint),
-                                    std::generic_category().message(id.error()))};
+                                    errno_text(id.error()))};
     }
     listener->id = *id;
     listener->endpoint = loop_.io().local_endpoint(*id);
@@ -88,7 +88,7 @@ io::StreamHandler* HttpServer::admit(io::StreamControl& via, io::StreamId stream
 }
 
 void HttpServer::accept_failed(io::Errno error) noexcept {
-  log_->warn("http: cannot accept connections: {}", std::generic_category().message(error));
+  log_->warn("http: cannot accept connections: {}", errno_text(error));
 }
 
 void HttpServer::closed(std::uint32_t slot) noexcept {

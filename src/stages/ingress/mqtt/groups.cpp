@@ -27,6 +27,14 @@ Delivery delivery_of(const RoutedMessage& message, const SubscriptionOptions& op
   return delivery;
 }
 
+// A kept message on its way to another member.
+RoutedMessage again(const MessageRef& kept, bool old, flow::SettlementRange* range) noexcept {
+  RoutedMessage message = kept->view();
+  message.old = old;
+  message.range = range;
+  return message;
+}
+
 }  // namespace
 
 std::string_view shared_filter_topic(std::string_view filter) noexcept {
@@ -199,9 +207,7 @@ void Groups::park(Group& group, const RoutedMessage& message, MessageRef& kept) 
 // Somebody has come or gone: what waits is tried again, in order.
 void Groups::unpark(Group& group) noexcept {
   for (ParkedMessage& parked : std::exchange(group.parked, {})) {
-    RoutedMessage message = parked.message->view();
-    message.old = parked.old;
-    message.range = parked.range;
+    const RoutedMessage message = again(parked.message, parked.old, parked.range);
     route(group, message, parked.message);
     if (parked.range != nullptr) parked.range->settle();
   }
@@ -217,9 +223,7 @@ void Groups::returned(News& news) noexcept {
       // Unless it has joined again meanwhile.
       if (member.uid == news.member.uid && member.claim == news.member.claim) member.away = true;
     }
-    RoutedMessage message = news.message->view();
-    message.old = news.old;
-    message.range = news.range;
+    const RoutedMessage message = again(news.message, news.old, news.range);
     route(group, message, news.message);
   }
   if (news.range != nullptr) news.range->settle();
@@ -233,9 +237,7 @@ void Groups::deliver(News& news) noexcept {
     MqttServer& home = home_of(returned->group);
     return tell(home, std::move(returned));
   }
-  RoutedMessage message = news.message->view();
-  message.old = news.old;
-  message.range = news.range;
+  const RoutedMessage message = again(news.message, news.old, news.range);
   server_.router().deliver(*session, message, news.message,
                            delivery_of(message, news.member.options));
   if (news.range != nullptr) news.range->settle();

@@ -15,7 +15,7 @@ constexpr std::size_t kept_capacity_max = 2048;
 }  // namespace
 
 MqttHub::MqttHub(std::size_t bytes_max, std::size_t messages_max)
-    : bytes_max_(bytes_max), free_(messages_max) {
+    : bytes_(bytes_max), free_(messages_max) {
   all_.reserve(messages_max);
   for (std::size_t i = 0; i < messages_max; ++i) {
     all_.push_back(std::make_unique<HubMessage>());
@@ -35,9 +35,9 @@ bool MqttHub::publish(std::string_view topic, std::string_view payload, std::uin
   if (!wanted) return true;
   const std::size_t size = topic.size() + payload.size();
   HubMessage* message = nullptr;
-  if (bytes_used_.fetch_add(size, std::memory_order_relaxed) + size > bytes_max_ ||
-      !free_.try_dequeue(message)) {
-    bytes_used_.fetch_sub(size, std::memory_order_relaxed);
+  const bool charged = bytes_.charge(size);
+  if (!charged || !free_.try_dequeue(message)) {
+    if (charged) bytes_.refund(size);
     refused_.add();
     return false;
   }
@@ -62,7 +62,7 @@ void MqttHub::release(HubMessage* message) noexcept {
 }
 
 void MqttHub::give_back(HubMessage* message) noexcept {
-  bytes_used_.fetch_sub(message->topic.size() + message->payload.size(), std::memory_order_relaxed);
+  bytes_.refund(message->topic.size() + message->payload.size());
   if (message->payload.capacity() > kept_capacity_max) std::string().swap(message->payload);
   message->payload.clear();
   message->topic.clear();

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/metrics.hpp"
+#include "base/shared_bytes.hpp"
 #include "base/shared_queue.hpp"
 #include "flow/hub.hpp"
 
@@ -38,16 +39,13 @@ class MqttHub final : public flow::SubscriberHub, public MetricSource {
   /// A server is done with the message.
   void release(HubMessage* message) noexcept;
 
-  [[nodiscard]] std::size_t bytes_used() const noexcept {
-    return bytes_used_.load(std::memory_order_relaxed);
-  }
+  [[nodiscard]] std::size_t bytes_used() const noexcept { return bytes_.used(); }
   void describe(MetricSink& sink) const override;
 
  private:
   void give_back(HubMessage* message) noexcept;
 
-  std::size_t bytes_max_;
-  std::atomic<std::size_t> bytes_used_{0};
+  SharedBytes bytes_;
   SharedCounter published_;
   SharedCounter refused_;
   std::vector<MqttServer*> servers_;

@@ -12,27 +12,10 @@
 
 #include <tocsin/time.hpp>
 
+#include "base/shared_bytes.hpp"
 #include "flow/settlement.hpp"
 
 namespace tocsin::ingress {
-
-/// Bytes of kept messages, over all reactors. Any thread.
-class SharedBytes {
- public:
-  explicit SharedBytes(std::size_t max) noexcept : max_(max) {}
-  [[nodiscard]] bool charge(std::size_t size) noexcept {
-    if (used_.fetch_add(size, std::memory_order_relaxed) + size <= max_) return true;
-    refund(size);
-    return false;
-  }
-  void refund(std::size_t size) noexcept { used_.fetch_sub(size, std::memory_order_relaxed); }
-  [[nodiscard]] std::size_t used() const noexcept { return used_.load(std::memory_order_relaxed); }
-  [[nodiscard]] std::size_t max() const noexcept { return max_; }
-
- private:
-  std::size_t max_;
-  std::atomic<std::size_t> used_{0};
-};
 
 /// Views are valid during the call that gets it.
 struct RoutedMessage {

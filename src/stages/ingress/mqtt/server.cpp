@@ -4,9 +4,9 @@
 
 #include <algorithm>
 #include <cassert>
-#include <system_error>
 #include <utility>
 
+#include "base/errno_text.hpp"
 #include "flow/hub.hpp"
 #include "protocol/mqtt/bytes.hpp"
 #include "stages/ingress/mqtt/connection.hpp"
@@ -56,7 +56,7 @@ Result<io::Endpoint, std::string> MqttServer::listen(const io::Endpoint& endpoin
   const auto listener = loop_.io().listen(endpoint, shared, handler);
   if (!listener) {
     return Unexpected{fmt::format("cannot listen for MQTT on {}: {}", io::to_string(endpoint),
-                                  std::generic_category().message(listener.error()))};
+                                  errno_text(listener.error()))};
   }
   listeners_.push_back(*listener);
   return loop_.io().local_endpoint(*listener);
@@ -90,7 +90,7 @@ io::StreamHandler* MqttServer::accept(io::StreamControl& control, io::StreamId s
 }
 
 void MqttServer::on_accept_error(io::Errno error) noexcept {
-  log_->warn("MQTT: cannot accept a connection: {}", std::generic_category().message(error));
+  log_->warn("MQTT: cannot accept a connection: {}", errno_text(error));
 }
 
 MqttConnection* MqttServer::find(std::uint32_t slot, std::uint32_t generation) noexcept {

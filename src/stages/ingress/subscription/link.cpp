@@ -1,7 +1,7 @@
 #include "stages/ingress/subscription/link.hpp"
+#include "base/errno_text.hpp"
 
 #include <cassert>
-#include <system_error>
 #include <utility>
 
 #include <fmt/format.h>
@@ -9,14 +9,6 @@
 #include <tocsin/limits.hpp>
 
 namespace tocsin::ingress {
-namespace {
-
-std::string errno_text(io::Errno error) {
-  return std::error_code(error, std::generic_category()).message();
-}
-
-}  // namespace
-
 BrokerLink::BrokerLink(flow::Loop& loop, Owner& owner, flow::BrokerUri uri, io::Resolver* resolver,
                        io::TlsClientContext* tls)
     : loop_(loop), owner_(owner), uri_(std::move(uri)), resolver_(resolver), tls_context_(tls) {

@@ -1,10 +1,10 @@
 #include "stages/deliver/channels/webhook/connection.hpp"
 
 #include <cassert>
-#include <system_error>
 
 #include <fmt/format.h>
 
+#include "base/errno_text.hpp"
 #include "stages/deliver/channels/webhook/classify.hpp"
 
 namespace tocsin::deliver {
@@ -16,10 +16,6 @@ constexpr http::Limits response_limits{
 
 // For a closing alert to a peer that does not read.
 constexpr Duration goodbye_max = std::chrono::milliseconds{200};
-
-std::string errno_text(io::Errno error) {
-  return std::error_code(error, std::generic_category()).message();
-}
 
 }  // namespace
 
