@@ -41,6 +41,10 @@ class FakeIntake final : public flow::Intake {
     return flow::Accepted{.id = {.hi = 1, .lo = next_id++}, .type = "a\"b", .data = "{\"x\":1}"};
   }
   /// Entries are separated by ',' or line feeds; an entry that contains "bad" is refused.
+  flow::Taken take(const flow::PlainEvent&, const flow::AckToken&,
+                   flow::RefusalSink&) noexcept override {
+    return flow::Taken::unusual;
+  }
   Result<std::uint32_t, flow::Rejection> add_all(const flow::RawEvent& event, flow::BatchForm form,
                                                  flow::EntryVerdicts& verdicts) noexcept override {
     note(event);
