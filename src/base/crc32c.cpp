@@ -87,9 +87,9 @@ __attribute__((target("+crc"))) std::uint32_t crc32c_hardware(
   for (; left > 0; --left, ++at) state = __crc32cb(state, static_cast<std::uint8_t>(*at));
   return ~state;
 }
-__attribute__((target("+crc"))) std::size_t crc32c_words(
-    std::array<std::uint32_t, 3>& crcs, const std::array<const std::byte*, 3>& at,
-    std::size_t size) noexcept {
+__attribute__((target("+crc"))) std::size_t crc32c_words(std::array<std::uint32_t, 3>& crcs,
+                                                         const std::array<const std::byte*, 3>& at,
+                                                         std::size_t size) noexcept {
   std::array<std::uint32_t, 3> states{~crcs[0], ~crcs[1], ~crcs[2]};
   std::size_t done = 0;
   for (; done + 8 <= size; done += 8) {

@@ -1,9 +1,11 @@
 #include "protocol/json/grammar.hpp"
 
 #include <array>
+#include <bit>
 #include <bitset>
 #include <cassert>
 #include <cstring>
+#include <optional>
 
 #include "protocol/json/number.hpp"
 #include "protocol/json/walker.hpp"
@@ -41,21 +43,57 @@ std::optional<std::uint32_t> code_unit(std::string_view text) noexcept {
   return unit;
 }
 
+// Eight bytes of text; the first is the lowest.
+std::uint64_t load_word(const char* at) noexcept {
+  std::uint64_t word = 0;
+  std::memcpy(&word, at, sizeof word);
+  if constexpr (std::endian::native == std::endian::big) word = __builtin_bswap64(word);
+  return word;
+}
+
+// The high bit of each byte that is no digit, among the first `size` of up to eight.
+std::uint64_t other_bytes(std::uint64_t word, std::size_t size) noexcept {
+  constexpr std::uint64_t ones = 0x0101010101010101;
+  const std::uint64_t distance = word ^ (ones * '0');
+  const std::uint64_t others = (((distance & ones * 0x7F) + ones * 0x76) | distance) & ones * 0x80;
+  return size >= 8 ? others : others & ((std::uint64_t{1} << (8 * size)) - 1);
+}
+
+// Whether `size` characters are digits with at most one point between them, and so few in front of
+// it that 64 bits hold any of them. Says no to everything that takes a closer look.
+bool is_plain_number(const char* at, std::size_t size, std::size_t digits_max) noexcept {
+  constexpr std::size_t size_max = 24;
+  if (size == 0 || size > size_max) return false;
+  std::size_t point = size;
+  for (std::size_t i = 0; i < size; i += sizeof(std::uint64_t)) {
+    const std::uint64_t others = other_bytes(load_word(at + i), size - i);
+    if (others == 0) continue;
+    if (point != size || (others & (others - 1)) != 0) return false;
+    point = i + static_cast<std::size_t>(std::countr_zero(others)) / 8;
+    if (at[point] != '.' || point + 1 == size) return false;
+  }
+  return point > 0 && point <= digits_max && (at[0] != '0' || point == 1);
+}
+
 // One document being checked. The tokens between two values are few and predictable, so this is a
-// plain loop; what costs is numbers, and most of those need no conversion.
+// plain loop; what costs is numbers, and most of those need no conversion. Inlined into one
+// function, its state lives in registers.
 class Checker {
  public:
   Checker(const Scanned& document, std::size_t depth_max) noexcept
-      : text_(document.base),
-        size_(document.end),
-        at_(document.indexes.data()),
-        end_(document.indexes.data() + document.indexes.size()),
+      : text_(document.text.data()),
+        size_(document.text.size()),
+        document_end_(document.end),
+        begin_(document.indexes.data()),
+        at_(begin_),
+        end_(begin_ + document.indexes.size()),
         depth_max_(depth_max),
         escapes_(document.escapes) {}
 
-  [[nodiscard]] std::optional<JsonError> run() noexcept {
+  [[nodiscard]] Result<std::size_t, JsonError> run() noexcept {
     for (bool more = value(); more;) more = depth_ == 0 ? finish() : after_value();
-    return error_;
+    if (error_) return Unexpected{*error_};
+    return static_cast<std::size_t>(at_ - begin_);
   }
 
  private:
@@ -65,10 +103,14 @@ class Checker {
     return false;
   }
   [[nodiscard]] bool syntax() noexcept { return fail(JsonError::syntax); }
-  [[nodiscard]] bool finish() noexcept { return at_ == end_ ? false : syntax(); }
+  // It ends where its text does: neither before, nor in the next document.
+  [[nodiscard]] bool finish() noexcept {
+    const bool ends = at_[-1] < document_end_ && (at_ == end_ || *at_ >= document_end_);
+    return ends ? false : syntax();
+  }
 
   // Everything up to and including the next scalar or empty container.
-  [[nodiscard]] bool value() noexcept {
+  [[nodiscard, gnu::always_inline]] bool value() noexcept {
     for (;;) {
       if (at_ == end_) return syntax();
       const char c = token();
@@ -89,7 +131,7 @@ class Checker {
     }
   }
 
-  [[nodiscard]] bool key() noexcept {
+  [[nodiscard, gnu::always_inline]] bool key() noexcept {
     if (end_ - at_ < 2 || token() != '"' || text_[at_[1]] != ':') return syntax();
     if (escapes_ && !string_valid()) return syntax();
     at_ += 2;
@@ -97,7 +139,7 @@ class Checker {
   }
 
   // Closes what ends here, up to the next value.
-  [[nodiscard]] bool after_value() noexcept {
+  [[nodiscard, gnu::always_inline]] bool after_value() noexcept {
     if (at_ == end_) return syntax();
     const char c = token();
     const bool object = objects_[depth_ - 1];
@@ -121,13 +163,13 @@ class Checker {
     ++at_;
     return true;
   }
-  [[nodiscard]] bool string_valid() const noexcept {
+  [[nodiscard, gnu::noinline]] bool string_valid() const noexcept {
     std::size_t end = next_offset();
     while (text_[end - 1] != '"') --end;
     return escapes_valid({text_ + *at_ + 1, end - *at_ - 2});
   }
 
-  [[nodiscard]] bool literal() noexcept {
+  [[nodiscard, gnu::noinline]] bool literal() noexcept {
     const std::size_t left = size_ - *at_;
     const char* const at = text_ + *at_;
     std::size_t size = 0;
@@ -145,32 +187,27 @@ class Checker {
     return at == text_ + size_ || terminators[static_cast<unsigned char>(*at)];
   }
 
-  [[nodiscard]] bool number() noexcept {
-    const char* const end = text_ + size_;
-    const char* at = text_ + *at_;
-    const bool negative = *at == '-';
-    at += negative ? 1 : 0;
-    // So many digits fit 64 bits, and without an exponent binary64, whatever they are.
-    const std::ptrdiff_t digits_safe = negative ? 18 : 19;
-    const char* const digits = at;
-    while (at < end && is_digit(*at)) ++at;
-    const std::ptrdiff_t count = at - digits;
-    bool simple = count > 0 && count <= digits_safe && (*digits != '0' || count == 1);
-    if (simple && at < end && *at == '.') {
-      const char* const fraction = ++at;
-      while (at < end && is_digit(*at)) ++at;
-      simple = at > fraction;
-    }
-    if (!simple || !ended(at)) return unusual_number();
+  [[nodiscard, gnu::always_inline]] bool number() noexcept {
+    // Up to the next token, so without space behind it: most are.
+    if (!is_plain_number(text_ + *at_, next_offset() - *at_, digits_max)) return unusual_number();
     ++at_;
     return true;
   }
 
-  // An exponent, many digits, or no number at all.
-  [[nodiscard]] bool unusual_number() noexcept {
+  // So many digits fit 64 bits; with a sign, one less.
+  static constexpr std::size_t digits_max = 19;
+
+  // A sign, space behind it, an exponent, many digits, or no number at all.
+  [[nodiscard, gnu::noinline]] bool unusual_number() noexcept {
     std::size_t end = next_offset();
     while (is_space(text_[end - 1])) --end;
     const std::string_view number{text_ + *at_, end - *at_};
+    const bool negative = number.starts_with('-');
+    const std::size_t sign = negative ? 1 : 0;
+    if (is_plain_number(number.data() + sign, number.size() - sign, digits_max - sign)) {
+      ++at_;
+      return true;
+    }
     if (!number_well_formed(number)) return syntax();
     if (!parse_number(number)) return fail(JsonError::number);
     ++at_;
@@ -179,6 +216,8 @@ class Checker {
 
   const char* text_;
   std::size_t size_;
+  std::size_t document_end_;
+  const std::uint32_t* begin_;
   const std::uint32_t* at_;
   const std::uint32_t* end_;
   std::size_t depth_max_;
@@ -214,7 +253,8 @@ bool escapes_valid(std::string_view raw) noexcept {
   }
 }
 
-std::optional<JsonError> check_grammar(const Scanned& document, std::size_t depth_max) noexcept {
+Result<std::size_t, JsonError> check_grammar(const Scanned& document,
+                                             std::size_t depth_max) noexcept {
   assert(!document.indexes.empty());
   assert(depth_max <= grammar_depth_max);
   return Checker(document, depth_max).run();

@@ -4,9 +4,10 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <optional>
 #include <span>
 #include <string_view>
+
+#include <tocsin/result.hpp>
 
 #include "protocol/json/error.hpp"
 
@@ -15,18 +16,19 @@ namespace tocsin::json {
 /// Deepest nesting that the checker can be told to allow.
 inline constexpr std::size_t grammar_depth_max = 256;
 
-/// One document of a text. json_padding bytes are readable behind it.
+/// One document of a text, which may hold others behind it, each after a newline.
 struct Scanned {
-  const char* base;                        ///< What the indexes count from.
-  std::size_t end;                         ///< Where the document ends, from `base`.
-  std::span<const std::uint32_t> indexes;  ///< All of the document's, not empty.
-  bool escapes;                            ///< Whether it may hold a backslash.
+  std::string_view text;  ///< json_padding bytes are readable behind it.
+  std::size_t end;        ///< Where the document ends in the text.
+  /// From the document's first one to the last of the text: not empty. One more is readable.
+  std::span<const std::uint32_t> indexes;
+  bool escapes;  ///< Whether the document may hold a backslash.
 };
 
-/// Checks one document. Containers with content may nest `depth_max` (<= grammar_depth_max) deep.
-/// The first error in the order of the text.
-[[nodiscard]] std::optional<JsonError> check_grammar(const Scanned& document,
-                                                     std::size_t depth_max) noexcept;
+/// Checks one document; returns how many of the indexes are its own. Containers with content may
+/// nest `depth_max` (<= grammar_depth_max) deep. The first error in the order of the text.
+[[nodiscard]] Result<std::size_t, JsonError> check_grammar(const Scanned& document,
+                                                           std::size_t depth_max) noexcept;
 
 /// Whether every escape of a string's inside is one of RFC 8259 section 7, with surrogates in
 /// pairs.

@@ -37,11 +37,11 @@ Result<Document, JsonError> Validator::validate(std::string_view text) noexcept 
   if (text.size() > capacity() && !grow(text.size())) return Unexpected{JsonError::too_large};
   const auto indexes = scanner_.scan(text);
   if (!indexes) return Unexpected{indexes.error()};
-  const Scanned scanned{.base = text.data(),
-                        .end = text.size(),
-                        .indexes = *indexes,
-                        .escapes = holds_backslash(text)};
-  if (const auto error = check_grammar(scanned, depth_max_)) return Unexpected{*error};
+  const Scanned scanned{
+      .text = text, .end = text.size(), .indexes = *indexes, .escapes = holds_backslash(text)};
+  if (const auto checked = check_grammar(scanned, depth_max_); !checked) {
+    return Unexpected{checked.error()};
+  }
   return Document{.text = text, .indexes = *indexes};
 }
 
@@ -53,14 +53,14 @@ bool Validator::all_valid(std::string_view text, std::span<const std::uint32_t> 
   const bool escapes = holds_backslash(text);
   std::size_t begin = 0;
   for (const std::uint32_t end : ends) {
-    const auto own = take_document(rest, end);
-    if (own.empty()) return false;
-    const std::string_view document = text.substr(begin, end - begin);
-    const Scanned scanned{.base = text.data(),
+    if (rest.empty()) return false;
+    const Scanned scanned{.text = text,
                           .end = end,
-                          .indexes = own,
-                          .escapes = escapes && holds_backslash(document)};
-    if (check_grammar(scanned, depth_max_)) return false;
+                          .indexes = rest,
+                          .escapes = escapes && holds_backslash(text.substr(begin, end - begin))};
+    const auto checked = check_grammar(scanned, depth_max_);
+    if (!checked) return false;
+    rest = rest.subspan(*checked);
     begin = std::size_t{end} + 1;
   }
   return true;

@@ -49,8 +49,7 @@ class Validator {
 
  private:
   [[nodiscard]] bool grow(std::size_t size) noexcept;
-  [[nodiscard]] bool all_valid(std::string_view text,
-                               std::span<const std::uint32_t> ends) noexcept;
+  [[nodiscard]] bool all_valid(std::string_view text, std::span<const std::uint32_t> ends) noexcept;
 
   StructuralScanner scanner_;
   std::size_t capacity_max_;

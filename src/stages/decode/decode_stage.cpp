@@ -135,7 +135,7 @@ void DecodeStage::check_run(flow::Batch& batch, std::uint32_t first,
   const std::size_t count = records.size();
   received_.add(count);
   if (run_validator_.validate_joined(batch.payloads_from(first), {ends.data(), count},
-                                 {verdicts.data(), count})) {
+                                     {verdicts.data(), count})) {
     decoded_.add(count);
     return batch.checksum();
   }

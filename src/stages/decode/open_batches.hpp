@@ -82,7 +82,7 @@ class OpenBatches final : public flow::Receiver,
   struct Slot {
     flow::Batch* open = nullptr;
     std::uint32_t inflight = 0;
-    std::uint32_t seen = 0;  // Records whose payloads were looked into.
+    std::uint32_t seen = 0;                 // Records whose payloads were looked into.
     flow::RefusalSink* refusals = nullptr;  // Of the others.
   };
 

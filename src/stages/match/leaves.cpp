@@ -36,12 +36,13 @@ void LeafSet::clear() noexcept {
   ++epoch_;
 }
 
-void LeafSet::collect(json::Value document, std::string_view text) {
+const std::uint32_t* LeafSet::collect(json::Value document, std::string_view text) {
   // Views into the buffer are handed out, so it must not move during the walk. What is unescaped
   // is never longer than its text.
   escapes_ = text.find('\\') != std::string_view::npos;
   if (escapes_ && unescaped_.size() < text.size()) unescaped_.resize(text.size());
-  if (document.kind() == json::Kind::object) walk_object(PathTrie::root, document, 0);
+  if (document.kind() != json::Kind::object) return document.at();
+  return walk_object(PathTrie::root, document, 0);
 }
 
 void LeafSet::add(FieldIndex field, const Scalar& value) {

@@ -25,7 +25,7 @@ struct Scope {
 };
 
 struct Leaf {
-  Scalar value;  ///< Numbers unread: see LeafSet::value().
+  Scalar value;                           ///< Numbers unread: see LeafSet::value().
   FieldIndex field = PathTrie::no_field;  ///< no_field: overridden by a later duplicate key.
   ScopeIndex scope = 0;
   LeafIndex next = 0;  ///< The next leaf of the same field, in document order, or no_leaf.
@@ -41,8 +41,9 @@ class LeafSet {
   /// Forgets the document.
   void clear() noexcept;
   /// Collects the leaves of a document. Views point into it and into this object; they live until
-  /// the next clear(). `text`: of the whole document.
-  void collect(json::Value document, std::string_view text);
+  /// the next clear(). `text`: of the whole document. Returns up to which index it was read: not at
+  /// all when it is no object.
+  const std::uint32_t* collect(json::Value document, std::string_view text);
   /// Adds a value that stands outside the document.
   void add(FieldIndex field, const Scalar& value);
   /// Ends collecting: now leaves can be read by field.

@@ -44,17 +44,19 @@ void Matcher::begin(const flow::BlockView& block) noexcept {
   scanned_rest_ = *indexes;
 }
 
-std::span<const std::uint32_t> Matcher::indexes_of(const RecordView& record) noexcept {
+std::optional<json::Value> Matcher::document_of(const RecordView& record) noexcept {
   const std::string_view payload = record.payload();
   if (scanned_.empty() || payload.data() < scanned_.data() ||
       payload.data() >= scanned_.data() + scanned_.size()) {
     scanned_ = {};
     const auto indexes = scanner_.scan(payload);
-    return indexes ? *indexes : std::span<const std::uint32_t>{};
+    if (!indexes) return {};
+    return json::Value(payload.data(), *indexes);
   }
   const auto begin = static_cast<std::size_t>(payload.data() - scanned_.data());
   static_cast<void>(json::take_document(scanned_rest_, begin));
-  return json::take_document(scanned_rest_, begin + payload.size());
+  if (scanned_rest_.empty()) return {};
+  return json::Value(scanned_.data(), scanned_rest_);
 }
 
 void Matcher::match(const RecordView& record, std::vector<RuleIndex>& out) {
@@ -62,14 +64,16 @@ void Matcher::match(const RecordView& record, std::vector<RuleIndex>& out) {
   next_epoch();
   leaves_->clear();
   document_.reset();
-  if ((record.header().flags & record_flag::binary_payload) == 0) {
-    const auto indexes = indexes_of(record);
-    const char* const base = scanned_.empty() ? record.payload().data() : scanned_.data();
-    if (!indexes.empty()) document_.emplace(base, indexes);
-  }
+  const bool binary = (record.header().flags & record_flag::binary_payload) != 0;
+  if (!binary) document_ = document_of(record);
   const std::string_view source = record.attribute(AttributeTag::event_source);
   if (!source.empty()) leaves_->add(source_field, {ScalarKind::string, source, {}});
-  if (document_) leaves_->collect(*document_, record.payload());
+  if (document_) {
+    const std::uint32_t* const after = leaves_->collect(*document_, record.payload());
+    if (!scanned_.empty()) {
+      scanned_rest_ = scanned_rest_.subspan(static_cast<std::size_t>(after - document_->at()));
+    }
+  }
   leaves_->link();
   const std::span<const Leaf> leaves = leaves_->leaves();
   for (LeafIndex i = 0; i < leaves.size(); ++i) {

@@ -46,7 +46,7 @@ class Matcher final : public MetricSource {
   void describe(MetricSink& sink) const override;
 
  private:
-  [[nodiscard]] std::span<const std::uint32_t> indexes_of(const RecordView& record) noexcept;
+  [[nodiscard]] std::optional<json::Value> document_of(const RecordView& record) noexcept;
   void next_epoch();
   void consider(ConjunctionIndex index, std::vector<RuleIndex>& out);
 

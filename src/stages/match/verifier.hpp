@@ -17,8 +17,7 @@ namespace tocsin::match {
 /// Scratch of one worker, reused.
 class Verifier {
  public:
-  [[nodiscard]] bool holds(const RuleSet& rules, const Conjunction& conjunction,
-                           LeafSet& leaves);
+  [[nodiscard]] bool holds(const RuleSet& rules, const Conjunction& conjunction, LeafSet& leaves);
 
  private:
   using TestMask = std::uint64_t;
@@ -28,8 +27,7 @@ class Verifier {
   };
   static_assert(conjunction_tests_max <= 64, "tests of a conjunction are bits of a mask");
 
-  bool holds_flat(const RuleSet& rules, const Conjunction& conjunction,
-                  LeafSet& leaves) const;
+  bool holds_flat(const RuleSet& rules, const Conjunction& conjunction, LeafSet& leaves) const;
   bool holds_in_arrays(const RuleSet& rules, const Conjunction& conjunction, LeafSet& leaves);
   bool satisfy(ScopeIndex scope, TestMask present, TestMask absent) const;
   bool place_below(ScopeIndex scope, TestMask below, TestMask absent) const;
