@@ -34,7 +34,7 @@ struct Message {
   void* object = nullptr;
 };
 
-/// Called once a turn, after completions and messages and before the loop waits.
+/// Called at least once a turn, after completions and messages and before the loop waits.
 class Ticker {
  public:
   /// Returns when it wants to run again at the latest (MonoTime::max() = only after new input).
@@ -72,7 +72,8 @@ class Loop {
 
   // --- any thread
   // ---------------------------------------------------------------------------------
-  /// Delivers `message` on a later turn. Bounded by the pools that the messages' objects come from.
+  /// Delivers `message` later, in this turn or the next. Bounded by the pools that the messages'
+  /// objects come from.
   void post(const Message& message) noexcept;
   void stop() noexcept;
 
@@ -96,6 +97,7 @@ class Loop {
 
  private:
   void drain_messages() noexcept;
+  void tick();
   void fire_timers() noexcept;
   void sift_up(std::size_t index) noexcept;
   void sift_down(std::size_t index) noexcept;

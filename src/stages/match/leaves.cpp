@@ -60,8 +60,8 @@ void LeafSet::link() noexcept {
   }
 }
 
-std::string_view LeafSet::characters(std::string_view raw) noexcept {
-  if (!escapes_ || std::memchr(raw.data(), '\\', raw.size()) == nullptr) return raw;
+std::string_view LeafSet::unescaped(std::string_view raw) noexcept {
+  if (std::memchr(raw.data(), '\\', raw.size()) == nullptr) return raw;
   const auto text = json::unescape(raw, std::span{unescaped_}.subspan(unescaped_used_));
   assert(text.has_value());
   unescaped_used_ += text->size();

@@ -78,7 +78,11 @@ class LeafSet {
   const std::uint32_t* walk(NodeIndex node, json::Value value, ScopeIndex scope);
   const std::uint32_t* walk_object(NodeIndex node, json::Value object, ScopeIndex scope);
   const std::uint32_t* walk_array(NodeIndex node, json::Value array, ScopeIndex scope);
-  [[nodiscard]] std::string_view characters(std::string_view raw) noexcept;
+  // What a string between its quotes stands for.
+  [[nodiscard]] std::string_view characters(std::string_view raw) noexcept {
+    return escapes_ ? unescaped(raw) : raw;
+  }
+  [[nodiscard]] std::string_view unescaped(std::string_view raw) noexcept;
 
   const PathTrie& trie_;
   std::vector<Leaf> leaves_;

@@ -1,6 +1,5 @@
 #include "stages/match/path_trie.hpp"
 
-#include <cstring>
 #include <utility>
 
 #include "base/hash.hpp"
@@ -29,41 +28,6 @@ FieldIndex PathTrie::insert(std::span<const std::string_view> path) {
   }
   if (nodes_[node].field == no_field) nodes_[node].field = field_end_++;
   return nodes_[node].field;
-}
-
-NodeIndex PathTrie::child(NodeIndex node, std::string_view key) const noexcept {
-  const Node& parent = nodes_[node];
-  if ((parent.key_sizes & size_bit(key)) == 0) return no_node;
-  if (parent.child_count <= children_compared_max) return compared_child(parent, key);
-  return edges_[slot_of(node, key)].child;
-}
-
-// Up to eight bytes of the key, the same for equal keys and different for most others of its size.
-std::uint64_t PathTrie::head_of(std::string_view key) noexcept {
-  std::uint64_t word = 0;
-  if (key.size() >= sizeof word) {
-    std::memcpy(&word, key.data(), sizeof word);
-    return word;
-  }
-  if (key.size() >= sizeof(std::uint32_t)) {
-    std::uint32_t front = 0;
-    std::uint32_t back = 0;
-    std::memcpy(&front, key.data(), sizeof front);
-    std::memcpy(&back, key.data() + key.size() - sizeof back, sizeof back);
-    return std::uint64_t{front} << 32U | back;
-  }
-  for (const char c : key) word = word << 8U | static_cast<unsigned char>(c);
-  return word;
-}
-
-NodeIndex PathTrie::compared_child(const Node& node, std::string_view key) const noexcept {
-  const std::uint64_t head = head_of(key);
-  for (std::uint32_t at = node.first_child; at != no_node; at = children_[at].next) {
-    const Child& child = children_[at];
-    if (child.head != head || child.key.size() != key.size()) continue;
-    if (key.size() <= sizeof head || child.key == key) return child.node;
-  }
-  return no_node;
 }
 
 std::size_t PathTrie::slot_of(NodeIndex node, std::string_view key) const noexcept {

@@ -3,6 +3,7 @@
 // nothing else.
 
 #include <cstdint>
+#include <cstring>
 #include <span>
 #include <string_view>
 #include <vector>
@@ -25,7 +26,12 @@ class PathTrie {
   FieldIndex insert(std::span<const std::string_view> path);
 
   /// The child behind a key (without escapes), or no_node.
-  [[nodiscard]] NodeIndex child(NodeIndex node, std::string_view key) const noexcept;
+  [[nodiscard]] NodeIndex child(NodeIndex node, std::string_view key) const noexcept {
+    const Node& parent = nodes_[node];
+    if ((parent.key_sizes & size_bit(key)) == 0) return no_node;
+    if (parent.child_count <= children_compared_max) return compared_child(parent, key);
+    return edges_[slot_of(node, key)].child;
+  }
   /// The field that ends here, or no_field.
   [[nodiscard]] FieldIndex field(NodeIndex node) const noexcept { return nodes_[node].field; }
   [[nodiscard]] bool has_children(NodeIndex node) const noexcept {
@@ -57,8 +63,33 @@ class PathTrie {
   [[nodiscard]] static std::uint64_t size_bit(std::string_view key) noexcept {
     return std::uint64_t{1} << (key.size() < 63 ? key.size() : 63);
   }
-  [[nodiscard]] static std::uint64_t head_of(std::string_view key) noexcept;
-  [[nodiscard]] NodeIndex compared_child(const Node& node, std::string_view key) const noexcept;
+  // Up to eight bytes of the key, the same for equal keys and different for most others of its
+  // size.
+  [[nodiscard]] static std::uint64_t head_of(std::string_view key) noexcept {
+    std::uint64_t word = 0;
+    if (key.size() >= sizeof word) {
+      std::memcpy(&word, key.data(), sizeof word);
+      return word;
+    }
+    if (key.size() >= sizeof(std::uint32_t)) {
+      std::uint32_t front = 0;
+      std::uint32_t back = 0;
+      std::memcpy(&front, key.data(), sizeof front);
+      std::memcpy(&back, key.data() + key.size() - sizeof back, sizeof back);
+      return std::uint64_t{front} << 32U | back;
+    }
+    for (const char c : key) word = word << 8U | static_cast<unsigned char>(c);
+    return word;
+  }
+  [[nodiscard]] NodeIndex compared_child(const Node& node, std::string_view key) const noexcept {
+    const std::uint64_t head = head_of(key);
+    for (std::uint32_t at = node.first_child; at != no_node; at = children_[at].next) {
+      const Child& child = children_[at];
+      if (child.head != head || child.key.size() != key.size()) continue;
+      if (key.size() <= sizeof head || child.key == key) return child.node;
+    }
+    return no_node;
+  }
   [[nodiscard]] std::size_t slot_of(NodeIndex node, std::string_view key) const noexcept;
   void grow();
 
