@@ -17,12 +17,13 @@ import idle
 import machine
 import parts
 import peers
+import profile
 import report
 import rounds
 import start_time
 from scenarios import SCENARIOS
 
-PARTS = ("wrk", "idle", "start", "micro")
+PARTS = ("wrk", "profile", "idle", "start", "micro")
 
 
 def parse():
@@ -95,11 +96,14 @@ def main():
             idle_tls=None if "idle" in skip else idle.run_tls(binary, cores, directory),
             start={} if "start" in skip else start_time.run(binary, cores, ["tocsin", *brokers],
                                                             directory))
+        costs = {} if "profile" in skip else profile.run(binary, cores, scenarios, options.seconds,
+                                                         directory)
         about = machine.describe(directory)
     report.write(options.output, machine=about, versions=peers.versions(binary),
                  load=(load_before, machine.load_average()),
                  command=shlex.join(["bench/compare", *sys.argv[1:]]), scenarios=scenarios,
-                 measured=measured, wrk=wrk, micro="" if "micro" in skip else parts.table(options.build),
+                 measured=measured, wrk=wrk, costs=costs,
+                 micro="" if "micro" in skip else parts.table(options.build),
                  rounds=options.rounds, seconds=options.seconds)
     print(options.output)
 

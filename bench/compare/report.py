@@ -3,6 +3,7 @@
 import goals
 import idle
 import peers
+import profile
 from figures import figure, latencies, lost, number, ratio, rates, with_spread
 
 
@@ -96,7 +97,8 @@ def commands(results):
     return "\n".join(f"- {', '.join(who)}: `{command}`" for (_, command), who in seen.items())
 
 
-def write(path, *, machine, versions, load, command, scenarios, measured, wrk, micro, rounds, seconds):
+def write(path, *, machine, versions, load, command, scenarios, measured, wrk, costs, micro,
+          rounds, seconds):
     """`machine` is a list of lines; the other parts are what their modules return."""
     results = measured.rounds
     sections = "\n".join(scenario_table(scenario, results) for scenario in scenarios)
@@ -122,6 +124,12 @@ that the generator had no processor time left, or sent late: the server could do
 ## Loads
 
 {sections}
+## What bounds it
+
+Processor time of Tocsin at `accepted` (`threads = 1`, one processor) by what it was spent on, sampled by perf in a run of its
+own. A goal that is not met above is bounded by the largest rows: at N million events a second there are 1,000 / N ns for one.
+
+{profile.table(costs)}
 ## The generator, checked
 
 The same servers under wrk ({crosscheck_title()}), in the same rounds. The rows "sink" above are the

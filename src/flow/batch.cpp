@@ -196,13 +196,26 @@ void Batch::release() noexcept {
   if (holders_.fetch_sub(1, std::memory_order_acq_rel) == 1) pool_.give_back(this);
 }
 
-BatchPool::BatchPool(std::size_t count, std::size_t batch_size)
-    : batch_size_(batch_size), free_(count) {
+BatchPool::BatchPool(std::size_t count, std::size_t batch_size) : batch_size_(batch_size) {
   batches_.reserve(count);
+  free_.reserve(count);
   for (std::size_t i = 0; i < count; ++i) {
     batches_.push_back(std::make_unique<Batch>(*this, batch_size));
-    free_.enqueue(batches_.back().get());
+    free_.push_back(batches_.back().get());
   }
+}
+
+std::size_t BatchPool::available() const noexcept {
+  const std::lock_guard lock(mutex_);
+  return free_.size();
+}
+
+Batch* BatchPool::take_free() noexcept {
+  const std::lock_guard lock(mutex_);
+  if (free_.empty()) return nullptr;
+  Batch* const batch = free_.back();
+  free_.pop_back();
+  return batch;
 }
 
 std::size_t BatchPool::payload_max() const noexcept {
@@ -211,19 +224,23 @@ std::size_t BatchPool::payload_max() const noexcept {
 }
 
 Batch* BatchPool::acquire() noexcept {
-  Batch* batch = nullptr;
-  if (!free_.try_dequeue(batch)) {
+  Batch* batch = take_free();
+  if (batch == nullptr) {
     exhausted_.store(true, std::memory_order_seq_cst);
     // A batch may have come back between the failed take and the store; without this second look
     // nobody would wake us.
-    if (!free_.try_dequeue(batch)) return nullptr;
+    batch = take_free();
+    if (batch == nullptr) return nullptr;
   }
   batch->holders_.store(1, std::memory_order_relaxed);
   return batch;
 }
 
 void BatchPool::give_back(Batch* batch) noexcept {
-  free_.enqueue(batch);
+  {
+    const std::lock_guard lock(mutex_);
+    free_.push_back(batch);
+  }
   if (exhausted_.exchange(false, std::memory_order_seq_cst)) {
     for (Waiter* waiter : waiters_) waiter->on_batch_available();
   }

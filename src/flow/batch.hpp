@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <span>
 #include <string_view>
 #include <vector>
@@ -14,7 +15,6 @@
 #include <tocsin/limits.hpp>
 #include <tocsin/time.hpp>
 
-#include "base/shared_queue.hpp"
 #include "flow/block.hpp"
 
 namespace tocsin::flow {
@@ -157,7 +157,7 @@ class BatchPool {
   /// A batch with one holder, or null: then stop arming receives and try again after a release.
   [[nodiscard]] Batch* acquire() noexcept;
   [[nodiscard]] std::size_t count() const noexcept { return batches_.size(); }
-  [[nodiscard]] std::size_t available() const noexcept { return free_.size_approx(); }
+  [[nodiscard]] std::size_t available() const noexcept;
   [[nodiscard]] std::size_t batch_size() const noexcept { return batch_size_; }
   /// Largest payload that an empty batch can hold.
   [[nodiscard]] std::size_t payload_max() const noexcept;
@@ -174,10 +174,15 @@ class BatchPool {
  private:
   friend class Batch;
   void give_back(Batch* batch) noexcept;
+  [[nodiscard]] Batch* take_free() noexcept;
 
   std::size_t batch_size_;
   std::vector<std::unique_ptr<Batch>> batches_;
-  SharedQueue<Batch*> free_;
+  // The last one back goes first: its memory is still in the processor's cache, and what is not
+  // needed is never touched. A lock, because it is taken once a batch and held for a few
+  // instructions.
+  mutable std::mutex mutex_;
+  std::vector<Batch*> free_;
   std::atomic<bool> exhausted_{false};
   std::vector<Waiter*> waiters_;
 };
