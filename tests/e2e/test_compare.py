@@ -12,6 +12,7 @@ sys.path.insert(0, str(COMPARE))
 
 import figures  # noqa: E402
 import goals  # noqa: E402
+import profile  # noqa: E402
 
 
 def result(rate, p50=None):
@@ -44,6 +45,37 @@ class Figures(unittest.TestCase):
         for words, verdict in expected.items():
             [found] = [value for text, value in verdicts.items() if words in text]
             self.assertEqual(verdict, found, words)
+
+
+class Profile(Case):
+    SCRIPT = """tocsin
+\tffffffff81a0 _copy_to_iter
+\tffffffff81b0 tcp_recvmsg
+\t7f0011223344 [unknown]
+
+tocsin
+\t55d0aabbccdd tocsin::json::check_grammar
+
+iou-wrk-77
+\tffffffff81a0 iowrite16
+
+tocsin
+\t7f0011223344 __memmove_avx512_unaligned_erms
+\t55d0aabbccdd tocsin::decode::DecodeStage::take
+"""
+
+    # Goal: each sample counts once, for what the program or the kernel did for it.
+    def test_groups(self):
+        script = self.SCRIPT.replace("ffffffff81", "ffffffffffff81")
+        self.assertEqual({"kernel: receive": 0.25, "JSON: grammar": 0.25,
+                          "kernel: disk worker": 0.25, "copies, comparisons": 0.25},
+                         profile.shares(script))
+
+    def test_table(self):
+        text = profile.table({"qos0": {"JSON: grammar": 75.0, "other": 25.0}, "http": {"other": 2.0}})
+        self.assertIn("| JSON: grammar | 75 (75 %) | 0 (0 %) |", text)
+        self.assertIn("| **sum** | 100 | 2 |", text)
+        self.assertIn("Not measured", profile.table({}))
 
 
 class Report(Case):
