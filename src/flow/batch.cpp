@@ -187,9 +187,10 @@ std::size_t BatchPool::payload_max() const noexcept {
 Batch* BatchPool::acquire() noexcept {
   Batch* batch = nullptr;
   if (!free_.try_dequeue(batch)) {
-    exhausted_.store(true, std::memory_order_seq_cst);
-    // A batch may have come back between the failed take and the store; without this second look
-    // nobody would wake us.
+    // A batch may have come back between the failed take and this mark; without a second look
+    // nobody would wake us. Exchanged, not stored: the look must see what was enqueued before the
+    // exchange in give_back() that this one follows, and on ARM it could overtake a store.
+    exhausted_.exchange(true, std::memory_order_seq_cst);
     if (!free_.try_dequeue(batch)) return nullptr;
   }
   batch->holders_.store(1, std::memory_order_relaxed);

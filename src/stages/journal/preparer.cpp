@@ -20,7 +20,7 @@ SegmentPreparer::SegmentPreparer(flow::Loop& loop, std::string directory, const 
       size_(std::min(size_first, size_max_)),
       delay_min_(std::chrono::milliseconds(options.retry_delay_ms)),
       delay_max_(std::chrono::milliseconds(options.retry_delay_ms_max)),
-      zeros_(std::min<std::size_t>(chunk_size, size_)),
+      zeros_(static_cast<std::size_t>(std::min<std::uint64_t>(chunk_size, size_))),
       delay_(delay_min_) {
   std::memset(zeros_.data(), 0, zeros_.size());
 }
@@ -49,7 +49,7 @@ void SegmentPreparer::start() {
 }
 
 void SegmentPreparer::fill_next() {
-  writing_ = std::min<std::uint64_t>(zeros_.size(), size_ - filled_);
+  writing_ = static_cast<std::size_t>(std::min<std::uint64_t>(zeros_.size(), size_ - filled_));
   const auto bytes = zeros_.span().first(writing_);
   const bool last = filled_ + writing_ == size_;
   if (last) {

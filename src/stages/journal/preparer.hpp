@@ -58,7 +58,7 @@ class SegmentPreparer final : io::FileHandler, flow::Timer {
   bool stopped_ = false;
   io::FileId file_;
   std::uint64_t filled_ = 0;
-  std::uint64_t writing_ = 0;
+  std::size_t writing_ = 0;
   Duration delay_;
   std::uint64_t failures_ = 0;
   io::Errno last_error_ = 0;
