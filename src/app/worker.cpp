@@ -138,7 +138,7 @@ bool Worker::emit(const RecordView& record, std::uint32_t rule, const route::Tar
   notification->created = loop_.now();
   notification->range = &range;
   range.retain();
-  const std::size_t home = hash64(notification->channel) % targets_.size();
+  const auto home = static_cast<std::size_t>(hash64(notification->channel) % targets_.size());
   notification->next = created_[home];
   created_[home] = notification;
   notifications_.add();

@@ -63,7 +63,7 @@ class Histogram {
     constexpr std::size_t first = std::size_t{1} << sub_buckets_log2;
     if (index < first) return index + 1;
     const std::size_t exponent = (index >> sub_buckets_log2) - 1;
-    return (first + (index & (first - 1)) + 1) << exponent;
+    return std::uint64_t{first + (index & (first - 1)) + 1} << exponent;
   }
   [[nodiscard]] std::uint64_t bucket(std::size_t index) const noexcept {
     return buckets_[index].load(std::memory_order_relaxed);

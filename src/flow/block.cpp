@@ -1,12 +1,15 @@
 #include "flow/block.hpp"
 
 #include <array>
+#include <bit>
 #include <cstring>
 
 #include "base/crc32c.hpp"
 
 namespace tocsin::flow {
 namespace {
+
+static_assert(std::endian::native == std::endian::little, "blocks are used as they are stored");
 
 constexpr std::size_t crc_field_size = sizeof(RecordHeader::crc);
 

@@ -63,7 +63,7 @@ BucketTable::Buckets& BucketTable::buckets_of(Shard& shard, const Hash128& key,
 }
 
 std::uint32_t BucketTable::find(const Shard& shard, const Hash128& key) noexcept {
-  std::uint32_t at = shard.chains[key.lo & (shard.chains.size() - 1)];
+  std::uint32_t at = shard.chains[static_cast<std::size_t>(key.lo) & (shard.chains.size() - 1)];
   while (at != none && !(shard.entries[at].key == key)) at = shard.entries[at].next;
   return at;
 }

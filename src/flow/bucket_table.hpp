@@ -73,7 +73,7 @@ class BucketTable {
   static void unlist(Shard& shard, std::uint32_t index) noexcept;
   static void list_newest(Shard& shard, std::uint32_t index) noexcept;
   [[nodiscard]] static std::uint32_t& chain_of(Shard& shard, const Hash128& key) noexcept {
-    return shard.chains[key.lo & (shard.chains.size() - 1)];
+    return shard.chains[static_cast<std::size_t>(key.lo) & (shard.chains.size() - 1)];
   }
 
   Hash128 seed_;

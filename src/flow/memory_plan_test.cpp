@@ -99,7 +99,7 @@ TEST(ResourcePlan, TheShortageNamesWhatIsEnough) {
   const std::size_t given = std::size_t{40} << 20U;
   const std::string text = memory_shortage(given, 4);
   ASSERT_TRUE(text.starts_with("is too small for 4 threads: at least ")) << text;
-  const std::size_t needed = std::stoull(text.substr(text.rfind(' ') + 1));
+  const std::size_t needed = std::stoul(text.substr(text.rfind(' ') + 1));
   EXPECT_TRUE(plan_resources(needed << 20U, 4, 1));
   EXPECT_FALSE(plan_resources((needed - 1) << 20U, 4, 1));
 }

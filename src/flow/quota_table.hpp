@@ -104,7 +104,9 @@ class QuotaTable final : public Quotas, public MetricSource {
   };
   struct NameHash {
     using is_transparent = void;
-    std::size_t operator()(std::string_view text) const noexcept { return hash64(text); }
+    std::size_t operator()(std::string_view text) const noexcept {
+      return static_cast<std::size_t>(hash64(text));
+    }
   };
   using Sources = std::unordered_map<std::string, Source, NameHash, std::equal_to<>>;
 

@@ -191,6 +191,8 @@ class Reloads(BrokerCase):
         config = bridge(broker) + LOCAL_SOURCE
         tocsin = self.start(config)
         subscriber = self.subscribe(broker.port, "alerts/#")
+        # A reload before that would end an attempt that the broker never sees.
+        broker.process.wait_line("as tocsin-back ", broker.process.err)
         for n in range(4):
             changed = config.replace('topic = "alerts', f'keep_alive_s = {20 + n}\ntopic = "alerts')
             self.write("tocsin.toml", changed)

@@ -39,7 +39,8 @@ struct Disk {
   Directory durable;
 
   static void apply(Bytes& to, std::uint64_t offset, std::span<const std::byte> bytes) {
-    if (to.size() < offset + bytes.size()) to.resize(offset + bytes.size());
+    const std::size_t end = static_cast<std::size_t>(offset) + bytes.size();
+    if (to.size() < end) to.resize(end);
     std::copy(bytes.begin(), bytes.end(), to.begin() + static_cast<std::ptrdiff_t>(offset));
   }
   void power_cut(Leftover leftover, std::size_t cut_bytes = 0) {
@@ -111,7 +112,7 @@ class TestIo final : public testing::StillIo {
                                       std::uint64_t offset) override {
     const Bytes& bytes = files_.at(file.slot)->cached;
     if (offset >= bytes.size()) return std::size_t{0};
-    const std::size_t size = std::min<std::size_t>(into.size(), bytes.size() - offset);
+    const std::size_t size = std::min(into.size(), bytes.size() - static_cast<std::size_t>(offset));
     std::memcpy(into.data(), bytes.data() + offset, size);
     return size;
   }
@@ -120,7 +121,7 @@ class TestIo final : public testing::StillIo {
   }
   Result<void, io::Errno> truncate(io::FileId file, std::uint64_t size) override {
     if (!step()) return Unexpected{EIO};
-    files_.at(file.slot)->cached.resize(size);
+    files_.at(file.slot)->cached.resize(static_cast<std::size_t>(size));
     return {};
   }
   Result<void, io::Errno> sync(io::FileId file) override {

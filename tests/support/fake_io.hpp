@@ -28,9 +28,9 @@ class FakeIo : public StillIo {
              io::FileHandler& handler) override {
     if (write_error == 0) {
       std::string& content = files_[paths_[file.slot]];
-      content.resize(std::max<std::size_t>(content.size(), offset + bytes.size()));
-      content.replace(offset, bytes.size(), reinterpret_cast<const char*>(bytes.data()),
-                      bytes.size());
+      const auto at = static_cast<std::size_t>(offset);
+      content.resize(std::max(content.size(), at + bytes.size()));
+      content.replace(at, bytes.size(), reinterpret_cast<const char*>(bytes.data()), bytes.size());
     }
     completions_.emplace_back(&handler, write_error);
   }
@@ -47,7 +47,7 @@ class FakeIo : public StillIo {
                                       std::uint64_t offset) override {
     const std::string& content = files_[paths_[file.slot]];
     const std::string part =
-        content.substr(std::min<std::size_t>(offset, content.size()), into.size());
+        content.substr(std::min(static_cast<std::size_t>(offset), content.size()), into.size());
     std::copy_n(reinterpret_cast<const std::byte*>(part.data()), part.size(), into.data());
     return part.size();
   }

@@ -8,8 +8,9 @@ namespace {
 
 // Goal: work shows, in the thread and in its process; what does not exist has wanted nothing.
 TEST(BenchDemand, CountsWork) {
-  const Duration thread_before = thread_demand("/proc/thread-self");
+  // The process first: a pause between the two then counts for it alone.
   const Duration process_before = process_demand(getpid());
+  const Duration thread_before = thread_demand("/proc/thread-self");
   Duration done{};
   while (done < std::chrono::milliseconds(20)) {
     done = thread_demand("/proc/thread-self") - thread_before;

@@ -120,7 +120,7 @@ void Generator::grant_due() {
   while (granted_ < grants_max_) {
     const MonoTime due = session_.due(granted_);
     if (due > now_ || due >= end()) return;
-    senders_[granted_ % senders_.size()]->grant();
+    senders_[static_cast<std::size_t>(granted_ % senders_.size())]->grant();
     ++granted_;
     if (measuring_) tally_.lateness.record(static_cast<std::uint64_t>((now_ - due).count()));
   }

@@ -28,7 +28,7 @@ int wait_for(int socket, short events, Clock::time_point deadline) noexcept {
     const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - Clock::now()).count();
     if (left <= 0) return ETIMEDOUT;
     pollfd poll_fd{.fd = socket, .events = events, .revents = 0};
-    const int ready = ::poll(&poll_fd, 1, static_cast<int>(std::min<long>(left, 60'000)));
+    const int ready = ::poll(&poll_fd, 1, static_cast<int>(std::min<std::int64_t>(left, 60'000)));
     if (ready > 0) return 0;
     if (ready < 0 && errno != EINTR) return errno;
   }

@@ -310,7 +310,7 @@ TEST_F(AuthTest, WithoutAThreadEverybodyIsToldToTryAgain) {
   pthread_attr_t huge;
   ASSERT_EQ(pthread_getattr_default_np(&before), 0);
   ASSERT_EQ(pthread_attr_init(&huge), 0);
-  ASSERT_EQ(pthread_attr_setstacksize(&huge, std::size_t{1} << 55U), 0);
+  ASSERT_EQ(pthread_attr_setstacksize(&huge, SIZE_MAX / 256 * 255), 0);
   ASSERT_EQ(pthread_setattr_default_np(&huge), 0);
   const AuthResult result = ask(by_password("ann", "secret"));
   ASSERT_EQ(pthread_setattr_default_np(&before), 0);

@@ -38,7 +38,9 @@ class ConnectionLimits final : public io::AddressGate, public MetricSource {
   };
   struct KeyHash {
     std::uint64_t seed;
-    std::size_t operator()(const AddressKey& key) const noexcept { return key.hash(seed); }
+    std::size_t operator()(const AddressKey& key) const noexcept {
+      return static_cast<std::size_t>(key.hash(seed));
+    }
   };
 
   [[nodiscard]] bool take_token(Entry& entry, MonoTime now) const noexcept;

@@ -1,5 +1,7 @@
 #include "control/auth/options.hpp"
 
+#include "flow/memory_plan.hpp"
+
 namespace tocsin::auth {
 
 AuthOptions AuthOptions::from(const OptionValues& values) {
@@ -13,7 +15,7 @@ AuthOptions AuthOptions::from(const OptionValues& values) {
   options.allow_anonymous = values.flag("allow_anonymous");
   options.anonymous_publish = values.list("anonymous_publish");
   options.anonymous_subscribe = values.list("anonymous_subscribe");
-  options.hash_memory_max = static_cast<std::uint64_t>(values.number("hash_memory_max"));
+  options.hash_memory_max = flow::addressable(values.number("hash_memory_max"));
   options.hash_queue_max = count("hash_queue_max");
   options.failures_free = count("failures_free");
   options.failure_delay = duration("failure_delay_ms");

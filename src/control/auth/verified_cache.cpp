@@ -34,7 +34,7 @@ VerifiedCache::Key VerifiedCache::key_of(std::string_view user, std::string_view
 std::size_t VerifiedCache::set_of(const Key& key) const noexcept {
   std::uint64_t word = 0;
   std::memcpy(&word, key.data(), sizeof word);
-  return word % sets_;
+  return static_cast<std::size_t>(word % sets_);
 }
 
 bool VerifiedCache::contains(const Key& key, MonoTime now) noexcept {

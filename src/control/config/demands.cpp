@@ -33,9 +33,8 @@ bool has_tls_listeners(const EngineConfig& config) {
 flow::MemoryDemands memory_demands(const EngineConfig& config) {
   const bool hashes = std::ranges::any_of(
       config.users, [](const auth::UserConfig& user) { return !user.password_hash.empty(); });
-  return {
-      .hash_bytes = hashes ? static_cast<std::size_t>(config.auth.number("hash_memory_max")) : 0,
-      .tls = has_tls_listeners(config)};
+  return {.hash_bytes = hashes ? flow::addressable(config.auth.number("hash_memory_max")) : 0,
+          .tls = has_tls_listeners(config)};
 }
 
 }  // namespace tocsin::config

@@ -51,7 +51,7 @@ class Poller {
 
   UniqueFd fd_;
   bool nanoseconds_ = true;  // Until the kernel says that it has no epoll_pwait2 (5.11).
-  std::array<epoll_event, 256> events_;
+  std::array<epoll_event, 256> events_{};
 };
 
 }  // namespace tocsin::io::epoll

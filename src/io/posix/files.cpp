@@ -104,10 +104,10 @@ Result<void, Errno> sync_file(int fd) { return checked(::fdatasync(fd)); }
 
 void set_direct(int fd) noexcept {
   // Elsewhere such a write may block whoever submits it (FUSE does), or is worth nothing.
-  constexpr std::array<long, 3> known{0xEF53, 0x58465342, 0xF2F52010};  // ext4, XFS, F2FS.
+  constexpr std::array<std::uint32_t, 3> known{0xEF53, 0x58465342, 0xF2F52010};  // ext4, XFS, F2FS.
   struct statfs system {};
   if (::fstatfs(fd, &system) != 0) return;
-  if (std::ranges::find(known, static_cast<long>(system.f_type)) == known.end()) return;
+  if (std::ranges::find(known, static_cast<std::uint32_t>(system.f_type)) == known.end()) return;
   const int flags = ::fcntl(fd, F_GETFL);
   if (flags >= 0) static_cast<void>(::fcntl(fd, F_SETFL, flags | O_DIRECT));
 }

@@ -17,7 +17,7 @@ namespace tocsin::io {
 
 /// Never reused within a world.
 using SocketId = std::uint64_t;
-using NodeId = std::uint64_t;
+using NodeId = std::size_t;
 
 /// How the process behind an Io goes.
 enum class SimEnd : std::uint8_t {

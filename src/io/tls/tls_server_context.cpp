@@ -4,7 +4,7 @@
 #include <mbedtls/version.h>
 
 #include <array>
-#include <ctime>
+#include <chrono>
 
 #include <fmt/format.h>
 
@@ -137,16 +137,13 @@ Result<void, std::string> MbedServerContext::load_authorities(const TlsServerOpt
 
 WallTime MbedServerContext::expires() const noexcept {
   const mbedtls_x509_time& at = certificate_.valid_to;
-  std::tm parts{};
-  parts.tm_year = at.year - 1900;
-  parts.tm_mon = at.mon - 1;
-  parts.tm_mday = at.day;
-  parts.tm_hour = at.hour;
-  parts.tm_min = at.min;
-  parts.tm_sec = at.sec;
+  // Not timegm: where time_t has 32 bits, it knows nothing after 2038.
+  const std::chrono::sys_days day{std::chrono::year{at.year} / at.mon / at.day};
+  const auto end = day.time_since_epoch() + std::chrono::hours{at.hour} +
+                   std::chrono::minutes{at.min} + std::chrono::seconds{at.sec};
   // Certificates may be valid until the year 9999, nanoseconds only until 2262.
   constexpr std::int64_t seconds_max = INT64_MAX / 1'000'000'000;
-  return WallTime{std::chrono::seconds(std::min<std::int64_t>(timegm(&parts), seconds_max))};
+  return WallTime{std::chrono::seconds(std::min<std::int64_t>(end.count(), seconds_max))};
 }
 
 Result<std::shared_ptr<const TlsServerContext>, std::string> make_tls_server_context(

@@ -185,7 +185,8 @@ TEST_F(DecodeTest, CloudEventsFindTheirSourceByDeclaredType) {
 TEST_F(DecodeTest, CloudEventsBinaryWithOpaquePayload) {
   const std::array<flow::Field, 4> fields{
       {{"specversion", "1.0"}, {"id", "1"}, {"source", "/x"}, {"type", "order_created"}}};
-  EXPECT_EQ(verdict(Envelope::cloudevents_binary, "\xFF{", {}, fields), "json_utf8");
+  // In a string: elsewhere it depends on the JSON kernel whether encoding or grammar is named.
+  EXPECT_EQ(verdict(Envelope::cloudevents_binary, "\"\xFF\"", {}, fields), "json_utf8");
   content_type_ = "image/png";
   ASSERT_TRUE(add(Envelope::cloudevents_binary, "\xFF{", {}, fields).has_value());
   EXPECT_EQ(last().payload(), "\xFF{");

@@ -22,7 +22,7 @@ constexpr std::uint8_t disguise = 0xA5;
 constexpr std::size_t element_size = 16;  // A quote, 13 digits, a quote and a comma.
 constexpr std::size_t chunk_size = 256 * 1024;
 // What sanitizers reserve for their own records is far larger, and holds nothing verbatim.
-constexpr std::uintptr_t mapping_size_max = std::uintptr_t{1} << 32U;
+constexpr std::uint64_t mapping_size_max = std::uint64_t{1} << 32U;
 
 struct Range {
   std::uintptr_t begin;
@@ -44,8 +44,8 @@ std::vector<Range> writable_memory() {
   for (std::string line; std::getline(maps, line);) {
     std::size_t dash = 0;
     std::size_t blank = 0;
-    const std::uintptr_t begin = std::stoull(line, &dash, 16);
-    const std::uintptr_t end = std::stoull(line.substr(dash + 1), &blank, 16);
+    const std::uintptr_t begin = std::stoul(line, &dash, 16);
+    const std::uintptr_t end = std::stoul(line.substr(dash + 1), &blank, 16);
     const bool writable = line.at(dash + 1 + blank + 2) == 'w';
     if (writable && end - begin <= mapping_size_max) all.push_back({begin, end});
   }

@@ -22,7 +22,7 @@ SegmentPreparer::SegmentPreparer(flow::Loop& loop, std::string directory, const 
       size_(std::min(size_first, size_max_)),
       delay_min_(std::chrono::milliseconds(options.retry_delay_ms)),
       delay_max_(std::chrono::milliseconds(options.retry_delay_ms_max)),
-      zeros_(std::min<std::size_t>(chunk_size, size_)),
+      zeros_(static_cast<std::size_t>(std::min<std::uint64_t>(chunk_size, size_))),
       delay_(delay_min_) {
   std::memset(zeros_.data(), 0, zeros_.size());
 }
@@ -59,7 +59,8 @@ void SegmentPreparer::hurry() {
 void SegmentPreparer::fill() {
   const std::uint32_t writes_max = hurried_ ? hurried_writes_max : 1;
   while (pending_ < writes_max && next_ < size_) {
-    const auto bytes = zeros_.span().first(std::min<std::uint64_t>(zeros_.size(), size_ - next_));
+    const auto bytes = zeros_.span().first(
+        static_cast<std::size_t>(std::min<std::uint64_t>(zeros_.size(), size_ - next_)));
     const bool last = next_ + bytes.size() == size_;
     // The sync must begin after all other writes have ended.
     if (last && pending_ > 0) return;

@@ -2,6 +2,7 @@
 // What a segment file is called, how its blocks are aligned, and the list of those on disk.
 
 #include <charconv>
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -21,8 +22,11 @@ inline constexpr std::size_t block_alignment = 4096;
 /// Largest block that a reader accepts.
 inline constexpr std::uint32_t block_size_max = 16U << 20;
 
-[[nodiscard]] constexpr std::uint64_t align_up(std::uint64_t value) noexcept {
-  return (value + block_alignment - 1) / block_alignment * block_alignment;
+/// Of a size in memory or in a file; the result must fit too.
+template <std::unsigned_integral Size>
+[[nodiscard]] constexpr Size align_up(Size value) noexcept {
+  constexpr auto alignment = static_cast<Size>(block_alignment);
+  return (value + alignment - 1) / alignment * alignment;
 }
 
 /// A segment's id is the sequence that its first block was to have. Sequences are never given

@@ -61,15 +61,16 @@ void SegmentReader::close() noexcept {
   block_.reset();
 }
 
-std::span<const std::byte> SegmentReader::view(std::uint64_t size) {
-  size = std::min(size, limit_ - position_);
+std::span<const std::byte> SegmentReader::view(std::size_t size) {
+  size = static_cast<std::size_t>(std::min<std::uint64_t>(size, limit_ - position_));
   const bool inside =
       position_ >= window_offset_ && position_ + size <= window_offset_ + window_size_;
   if (!inside) {
     if (const auto wanted = align_up(size); window_.size() < wanted || window_.size() == 0) {
-      window_ = AlignedBuffer(std::max<std::size_t>(wanted, window_size_min));
+      window_ = AlignedBuffer(std::max(wanted, window_size_min));
     }
-    const std::uint64_t ask = std::min<std::uint64_t>(window_.size(), align_up(limit_ - position_));
+    const auto ask = static_cast<std::size_t>(
+        std::min<std::uint64_t>(window_.size(), align_up(limit_ - position_)));
     const auto got = io_.read(file_, window_.span().first(ask), position_);
     window_offset_ = position_;
     window_size_ = got ? *got : 0;
@@ -79,7 +80,7 @@ std::span<const std::byte> SegmentReader::view(std::uint64_t size) {
   return {window_.data() + (position_ - window_offset_), size};
 }
 
-SegmentReader::Verdict SegmentReader::judge(std::uint64_t sequence_min, std::uint64_t& stride) {
+SegmentReader::Verdict SegmentReader::judge(std::uint64_t sequence_min, std::size_t& stride) {
   stride = block_alignment;
   auto bytes = view(sizeof(flow::BlockHeader));
   if (bytes.size() < sizeof(flow::BlockHeader)) return Verdict::bad;
@@ -101,11 +102,11 @@ SegmentReader::Verdict SegmentReader::judge(std::uint64_t sequence_min, std::uin
   block_ = flow::BlockView::parse(view(header.block_size));
   // The size is under the header's CRC, so it can be believed when a record is damaged: what a
   // device put into a payload is then never taken for a block.
-  stride = std::max<std::uint64_t>(align_up(header.block_size), block_alignment);
+  stride = std::max<std::size_t>(align_up(header.block_size), block_alignment);
   return block_ && records_intact(*block_) ? Verdict::good : Verdict::bad;
 }
 
-void SegmentReader::note_nonzero(std::uint64_t stride) {
+void SegmentReader::note_nonzero(std::size_t stride) {
   const auto bytes = view(stride);
   for (std::size_t end = bytes.size(); end > 0;) {
     const std::size_t begin = end - std::min<std::size_t>(end, 64);
@@ -121,7 +122,7 @@ void SegmentReader::note_nonzero(std::uint64_t stride) {
 SegmentReader::Step SegmentReader::next(std::uint64_t sequence_min) {
   block_.reset();
   while (position_ < limit_) {
-    std::uint64_t stride = 0;
+    std::size_t stride = 0;
     const Verdict verdict = judge(sequence_min, stride);
     if (error_ != 0) return Step::failed;
     if (verdict == Verdict::newer) return Step::newer;
@@ -133,7 +134,7 @@ SegmentReader::Step SegmentReader::next(std::uint64_t sequence_min) {
     }
     note_nonzero(stride);
     if (error_ != 0) return Step::failed;
-    position_ += std::min(stride, limit_ - position_);
+    position_ += std::min<std::uint64_t>(stride, limit_ - position_);
     position_ = std::min(align_up(position_), limit_);
   }
   return Step::end;

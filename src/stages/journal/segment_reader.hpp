@@ -54,16 +54,16 @@ class SegmentReader {
  private:
   enum class Verdict : std::uint8_t { good, bad, newer };
   /// `size` bytes at position_, or fewer at the limit.
-  [[nodiscard]] std::span<const std::byte> view(std::uint64_t size);
-  [[nodiscard]] Verdict judge(std::uint64_t sequence_min, std::uint64_t& stride);
-  void note_nonzero(std::uint64_t stride);
+  [[nodiscard]] std::span<const std::byte> view(std::size_t size);
+  [[nodiscard]] Verdict judge(std::uint64_t sequence_min, std::size_t& stride);
+  void note_nonzero(std::size_t stride);
 
   io::Io& io_;
   io::FileId file_;
   bool open_ = false;
   AlignedBuffer window_;
   std::uint64_t window_offset_ = 0;
-  std::uint64_t window_size_ = 0;
+  std::size_t window_size_ = 0;
   std::uint64_t segment_id_ = 0;
   std::uint64_t limit_ = 0;
   std::uint64_t position_ = 0;

@@ -50,7 +50,7 @@ void OutcomeLog::add(const OutcomeReport& report) noexcept {
   if (ring_.empty()) return;
   const std::string recipient = redact_recipient(report.recipient);
   const std::lock_guard lock(mutex_);
-  OutcomeRecord& record = ring_[last_number_ % ring_.size()];
+  OutcomeRecord& record = ring_[static_cast<std::size_t>(last_number_ % ring_.size())];
   record.number = ++last_number_;
   record.id = report.id;
   record.rule = report.rule.substr(0, text_size_max);
@@ -67,7 +67,7 @@ std::vector<OutcomeRecord> OutcomeLog::list(std::size_t count, std::uint64_t bef
   const std::uint64_t oldest = last_number_ > ring_.size() ? last_number_ - ring_.size() : 0;
   std::uint64_t number = std::min(last_number_, before == 0 ? 0 : before - 1);
   for (; number > oldest && found.size() < count; --number) {
-    found.push_back(ring_[(number - 1) % ring_.size()]);
+    found.push_back(ring_[static_cast<std::size_t>((number - 1) % ring_.size())]);
   }
   return found;
 }

@@ -62,7 +62,7 @@ void AccessIndex::freeze() {
   const std::size_t mask = slots_.size() - 1;
   for (std::size_t i = 0; i < filed_.size();) {
     const std::uint64_t hash = filed_[i].first;
-    std::size_t at = hash & mask;
+    std::size_t at = static_cast<std::size_t>(hash) & mask;
     while (slots_[at].size != 0) at = (at + 1) & mask;
     slots_[at] = {hash, static_cast<std::uint32_t>(postings_.size()), 0};
     for (; i < filed_.size() && filed_[i].first == hash; ++i) {

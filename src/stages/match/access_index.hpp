@@ -155,7 +155,8 @@ class AccessIndex {
   template <class Visit>
   void visit_posting(std::uint64_t hash, Visit& visit) const {
     const std::size_t mask = slots_.size() - 1;
-    for (std::size_t at = hash & mask; slots_[at].size != 0; at = (at + 1) & mask) {
+    std::size_t at = static_cast<std::size_t>(hash) & mask;
+    for (; slots_[at].size != 0; at = (at + 1) & mask) {
       if (slots_[at].hash != hash) continue;
       for (std::uint32_t i = 0; i < slots_[at].size; ++i) visit(postings_[slots_[at].begin + i]);
       return;

@@ -217,7 +217,7 @@ class Generator {
   std::string event() { return event_object(0); }
 
  private:
-  std::size_t below(std::size_t n) { return random_() % n; }
+  std::size_t below(std::size_t n) { return static_cast<std::size_t>(random_() % n); }
   std::string key() {
     static constexpr const char* keys[] = {"\"a\"", "\"b\"", "\"c\"", "\"\\u0061\"", "\"a.b\""};
     return keys[below(20) < 18 ? below(3) : 3 + below(2)];

@@ -32,7 +32,7 @@ FieldIndex PathTrie::insert(std::span<const std::string_view> path) {
 
 std::size_t PathTrie::slot_of(NodeIndex node, std::string_view key) const noexcept {
   const std::size_t mask = edges_.size() - 1;
-  std::size_t at = hash64(key, seed_ + node) & mask;
+  std::size_t at = static_cast<std::size_t>(hash64(key, seed_ + node)) & mask;
   while (edges_[at].child != no_node && (edges_[at].parent != node || edges_[at].key != key)) {
     at = (at + 1) & mask;
   }

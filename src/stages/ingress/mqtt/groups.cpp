@@ -55,7 +55,7 @@ bool shared_filter_valid(std::string_view filter) noexcept {
 std::string_view Group::filter() const noexcept { return shared_filter_topic(name); }
 
 MqttServer& Groups::home_of(std::string_view group) const noexcept {
-  return *shared_.servers[hash64(group) % shared_.servers.size()];
+  return *shared_.servers[static_cast<std::size_t>(hash64(group) % shared_.servers.size())];
 }
 
 void Groups::tell(MqttServer& server, std::unique_ptr<News> news) noexcept {

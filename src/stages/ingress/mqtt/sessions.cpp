@@ -349,7 +349,8 @@ Result<void, std::string> load_sessions(BrokerShared& shared, flow::SessionStore
   const auto& servers = shared.servers;
   return store.load(
       [&](flow::StoredSession&& session) {
-        servers[hash64(session.client_id) % servers.size()]->sessions().restore(std::move(session));
+        const auto home = static_cast<std::size_t>(hash64(session.client_id) % servers.size());
+        servers[home]->sessions().restore(std::move(session));
       },
       [&](flow::StoredRetained&& retained) {
         for (MqttServer* const server : servers) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <chrono>
 #include <ctime>
 #include <string>
 
@@ -15,6 +16,15 @@ using std::chrono::milliseconds;
 // A peer may ask for patience, not for ever.
 constexpr milliseconds retry_after_max = std::chrono::hours(24);
 
+// Not timegm: where time_t has 32 bits, it knows nothing after 2038.
+std::int64_t to_seconds(const std::tm& date) {
+  const std::chrono::sys_days day{std::chrono::year{date.tm_year + 1900} / (date.tm_mon + 1) /
+                                  date.tm_mday};
+  const auto time = day.time_since_epoch() + std::chrono::hours{date.tm_hour} +
+                    std::chrono::minutes{date.tm_min} + std::chrono::seconds{date.tm_sec};
+  return time.count();
+}
+
 milliseconds parse_retry_after(std::string_view text, WallTime now) {
   std::int64_t seconds = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), seconds);
@@ -23,7 +33,7 @@ milliseconds parse_retry_after(std::string_view text, WallTime now) {
     const std::string terminated(text);
     const char* rest = strptime(terminated.c_str(), "%a, %d %b %Y %H:%M:%S GMT", &date);
     if (rest == nullptr || *rest != '\0') return milliseconds{0};
-    seconds = static_cast<std::int64_t>(timegm(&date)) - to_us(now) / 1'000'000;
+    seconds = to_seconds(date) - to_us(now) / 1'000'000;
   }
   if (seconds <= 0) return milliseconds{0};
   return std::min(retry_after_max, milliseconds(std::min<std::int64_t>(seconds, 86'400) * 1000));

@@ -91,6 +91,10 @@ TEST(Classify, StatusAndRetryAfter) {
             milliseconds(7000));
   EXPECT_EQ(classify_status(429, "Sun, 06 Nov 1994 08:49:00 GMT", now).retry_after,
             milliseconds(0));
+  const WallTime later = from_us<WallTime>(2'208'988'800LL * 1'000'000);
+  EXPECT_EQ(classify_status(429, "Sun, 01 Jan 2040 00:00:07 GMT", later).retry_after,
+            milliseconds(7000))
+      << "beyond 32 bits of seconds";
   for (const char* bad : {"", "-5", "7x", "soon", "99999999999999999999"}) {
     EXPECT_EQ(classify_status(429, bad, {}).retry_after, milliseconds(0)) << bad;
   }
