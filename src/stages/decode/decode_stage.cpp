@@ -108,7 +108,7 @@ flow::Taken DecodeStage::take(const flow::PlainEvent& event, const AckToken& ack
   const KnownTopics::Entry* const known = known_topics_.find(event.topic);
   if (known == nullptr || known->source->rate != 0) return Taken::unusual;
   flow::Batch* const batch =
-      batches_.room_for_unseen(known->source->level, payload.size(), known->attrs_size);
+      batches_.room_for_unseen(known->source->level, payload.size(), known->attrs_size, refusals);
   if (batch == nullptr) {
     turned_away_.add();
     return Taken::no_room;
@@ -118,7 +118,7 @@ flow::Taken DecodeStage::take(const flow::PlainEvent& event, const AckToken& ack
   header.partition_hash = known->partition_hash;
   header.mqtt = flow::route_byte(event);
   batch->append(header, known->attrs(), loop_.now(), ack);
-  batches_.appended_unseen(*batch, refusals);
+  batches_.appended_unseen(*batch);
   return Taken::yes;
 }
 

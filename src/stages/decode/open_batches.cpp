@@ -42,13 +42,22 @@ bool OpenBatches::ready() noexcept {
 
 flow::Batch* OpenBatches::room_for(Level level, std::size_t payload_size,
                                    std::size_t attrs_size) noexcept {
-  check(slot(level));
-  return room_for_unseen(level, payload_size, attrs_size);
+  Slot& own = slot(level);
+  check(own);
+  return make_room(own, level, payload_size, attrs_size);
 }
 
 flow::Batch* OpenBatches::room_for_unseen(Level level, std::size_t payload_size,
-                                          std::size_t attrs_size) noexcept {
+                                          std::size_t attrs_size,
+                                          flow::RefusalSink& refusals) noexcept {
   Slot& own = slot(level);
+  if (own.refusals != &refusals) check(own);
+  own.refusals = &refusals;
+  return make_room(own, level, payload_size, attrs_size);
+}
+
+flow::Batch* OpenBatches::make_room(Slot& own, Level level, std::size_t payload_size,
+                                    std::size_t attrs_size) noexcept {
   if (own.open != nullptr && !own.open->fits(payload_size, attrs_size)) seal(own);
   if (!ensure(own)) return nullptr;
   if (own.open->empty()) {
@@ -67,11 +76,9 @@ void OpenBatches::appended(flow::Batch& batch) noexcept {
   if (batch.size() == batch_records_max) seal(own);
 }
 
-void OpenBatches::appended_unseen(flow::Batch& batch, flow::RefusalSink& refusals) noexcept {
+void OpenBatches::appended_unseen(flow::Batch& batch) noexcept {
   Slot& own = slot(batch.level());
   assert(own.open == &batch && own.seen < batch.size());
-  assert(own.seen + 1 == batch.size() || own.refusals == &refusals);
-  own.refusals = &refusals;
   const bool full = batch.size() == batch_records_max;
   if (full || batch.size() - own.seen == run_records_max ||
       batch.payloads_from(own.seen).size() >= run_bytes_max) {

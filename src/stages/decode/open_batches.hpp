@@ -54,10 +54,11 @@ class OpenBatches final : public flow::Receiver,
                                       std::size_t attrs_size) noexcept;
   /// To be called after each append to what room_for() returned.
   void appended(flow::Batch& batch) noexcept;
-  /// The same for a record whose payload nobody has looked into yet.
+  /// The same for a record whose payload nobody has looked into yet. `refusals` must outlive this.
   [[nodiscard]] flow::Batch* room_for_unseen(Level level, std::size_t payload_size,
-                                             std::size_t attrs_size) noexcept;
-  void appended_unseen(flow::Batch& batch, flow::RefusalSink& refusals) noexcept;
+                                             std::size_t attrs_size,
+                                             flow::RefusalSink& refusals) noexcept;
+  void appended_unseen(flow::Batch& batch) noexcept;
   void add_ready_listener(flow::Intake::ReadyListener& listener) {
     listeners_.push_back(&listener);
   }
@@ -89,6 +90,8 @@ class OpenBatches final : public flow::Receiver,
   MonoTime on_tick(MonoTime now) noexcept override;
   [[nodiscard]] Slot& slot(Level level) noexcept { return slots_[static_cast<std::size_t>(level)]; }
   [[nodiscard]] bool ensure(Slot& slot) noexcept;
+  [[nodiscard]] flow::Batch* make_room(Slot& slot, Level level, std::size_t payload_size,
+                                       std::size_t attrs_size) noexcept;
   void check(Slot& slot) noexcept;
   void seal(Slot& slot) noexcept;
   void committed(flow::Batch& batch) noexcept;
