@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <map>
+#include <ostream>
 #include <string>
 #include <utility>
 #include <vector>
@@ -33,6 +34,9 @@ struct Refusals final : flow::RefusalSink {
     std::uint64_t detail = 0;
     Refusal reason{};
     bool operator==(const One&) const = default;
+    friend void PrintTo(const One& one, std::ostream* out) {
+      *out << one.detail << ' ' << to_string(one.reason);
+    }
   };
   std::vector<One> all;
   std::vector<std::string> texts;
@@ -93,7 +97,7 @@ std::vector<Bad> bad_payloads() {
           {"   ", Refusal::empty},
           {"\n", Refusal::empty},
           {"\"\xC3\x28\"", Refusal::json_utf8},
-          {"\"\xE2\x82", Refusal::json_utf8},
+          {"\"\xE2\x82\"", Refusal::json_utf8},
           {"\xFF", Refusal::json_utf8},
           {nested(200), Refusal::json_depth},
           {"1e999", Refusal::json_number},
@@ -120,7 +124,7 @@ class RunTest : public ::testing::Test {
   void learn(std::string_view topic) {
     ASSERT_TRUE(add("{}", 1000, topic).has_value());
     settle();
-    acks_.stored.clear();
+    forget();
   }
   DecodeStage::Outcome add(std::string_view text, std::uint64_t detail,
                            std::string_view topic = telemetry) {
@@ -301,7 +305,7 @@ TEST_F(RunTest, EndsWithABatchFullOfBytes) {
   std::uint64_t taken = 0;
   while (rig_.sink.batches.empty()) {
     ASSERT_EQ(take(small, taken++), Taken::yes);
-    ASSERT_EQ(take(taken % 3 == 0 ? "{" : small, taken), Taken::yes);
+    ASSERT_EQ(take(taken % 9 == 1 ? "{" : small, taken), Taken::yes);
     ++taken;
     ASSERT_EQ(take(large, taken++), Taken::yes);
     ASSERT_LT(taken, 1000U);
@@ -415,6 +419,7 @@ TEST_F(RunTest, AnExhaustedPoolTurnsAwayAndSaysWhenToComeBack) {
   learn(telemetry);
   Listener listener;
   rig_.stage.add_ready_listener(listener);
+  ASSERT_TRUE(rig_.stage.ready());
   std::uint32_t taken = 0;
   Taken answer = Taken::yes;
   while ((answer = take(std::to_string(taken), taken)) == Taken::yes) ++taken;
@@ -492,7 +497,6 @@ TEST_F(RunTest, WhatIsUnusualIsLeftToTheLongWay) {
   rig_.stage.set_sources(*flow::SourceTable::build(sources));
   learn(telemetry);
   EXPECT_EQ(take("{}", 0), Taken::unusual) << "each event is charged to the source";
-  EXPECT_EQ(stored().size(), 4U);
 }
 
 // Method: more topics than are remembered, so that places are taken over, and some of them taken
