@@ -167,7 +167,9 @@ TEST_F(PreparerTest, AFailedWriteFailsTheFileOnceAllHaveEnded) {
       ASSERT_FALSE(io_.held.empty());
       const auto found = std::ranges::find(io_.held, offset, &HeldIo::Write::offset);
       if (found != io_.held.end()) {
+        const std::size_t before = io_.held.size();
         io_.end(static_cast<std::size_t>(found - io_.held.begin()), ENOSPC);
+        EXPECT_EQ(io_.held.size(), before - 1) << "nothing is begun any more";
         break;
       }
       io_.end(0);
@@ -175,11 +177,13 @@ TEST_F(PreparerTest, AFailedWriteFailsTheFileOnceAllHaveEnded) {
     const std::size_t left = io_.held.size();
     EXPECT_EQ(preparer_.failed(), left == 0);
     preparer_.hurry();
-    EXPECT_EQ(io_.held.size(), left) << "nothing is begun any more";
+    EXPECT_EQ(io_.held.size(), left) << "for no hurry either";
     while (!io_.held.empty()) {
       EXPECT_FALSE(preparer_.failed()) << "the file is still in use";
       // A second error is not a second failure.
-      io_.end(io_.held.size() - 1, io_.held.size() % 2 == 0 ? EIO : 0);
+      const std::size_t before = io_.held.size();
+      io_.end(before - 1, before % 2 == 0 ? EIO : 0);
+      EXPECT_EQ(io_.held.size(), before - 1);
     }
     EXPECT_TRUE(preparer_.failed());
     EXPECT_TRUE(preparer_.quiet());

@@ -160,6 +160,8 @@ TEST(LazyNumbers, EveryRuleSeesTheSameValue) {
   using Rules = std::vector<RuleIndex>;
   EXPECT_EQ(match(R"({"v":7})"), (Rules{0, 1, 3}));
   EXPECT_EQ(match(R"({"v":70e-1,"w":1.0})"), (Rules{0, 1, 3, 5}));
+  EXPECT_EQ(match(R"({"w":1.0,"v":7})"), (Rules{0, 1, 3, 5})) << "the other one first";
+  EXPECT_EQ(match(R"({"w":[2,1],"v":[8,7.0]})"), (Rules{0, 1, 3, 5})) << "in arrays too";
   EXPECT_EQ(match(R"({"v":"7","w":1})"), (Rules{3, 4, 7}));
   EXPECT_EQ(match(R"({"v":-7})"), (Rules{2, 3}));
   EXPECT_EQ(match(R"({"v":-0.0})"), (Rules{2, 3, 6}));
