@@ -1,6 +1,9 @@
 #include <gtest/gtest.h>
 
+#include <array>
+#include <span>
 #include <string>
+#include <vector>
 
 #include "base/crc32c.hpp"
 #include "base/hash.hpp"
@@ -29,6 +32,47 @@ TEST(Crc32c, HardwareAgreesWithTheTableAndContinues) {
     EXPECT_EQ(crc32c(crc32c(0, bytes(whole.substr(0, cut))), bytes(whole.substr(cut))),
               crc32c(0, bytes(whole)));
   }
+}
+
+// Bytes without a pattern that a wrong order could hide behind.
+std::vector<std::byte> noise(std::size_t size, std::uint32_t seed) {
+  std::vector<std::byte> bytes(size);
+  for (std::byte& byte : bytes) {
+    seed = seed * 1664525U + 1013904223U;
+    byte = static_cast<std::byte>(seed >> 24U);
+  }
+  return bytes;
+}
+
+// Method: every size in every lane, beside neighbours of other sizes, each lane beginning with
+// another value and at another alignment.
+TEST(Crc32c, ThreeAtOnceAreThoseOfEach) {
+  const std::array<std::vector<std::byte>, 3> bytes{noise(100, 2), noise(100, 3), noise(100, 4)};
+  constexpr std::array<std::uint32_t, 3> begun{0, 0x12345678, 0xFEDCBA98};
+  constexpr std::array<std::size_t, 6> others{0, 7, 8, 33, 64, 70};
+  for (std::size_t lane = 0; lane < 3; ++lane) {
+    for (std::size_t size = 0; size <= 70; ++size) {
+      for (const std::size_t second : others) {
+        for (const std::size_t third : others) {
+          std::array<std::size_t, 3> sizes{};
+          sizes[lane] = size;
+          sizes[(lane + 1) % 3] = second;
+          sizes[(lane + 2) % 3] = third;
+          std::array<std::span<const std::byte>, 3> spans;
+          for (std::size_t i = 0; i < 3; ++i) spans[i] = std::span{bytes[i]}.subspan(i, sizes[i]);
+          std::array<std::uint32_t, 3> crcs = begun;
+          crc32c_three(crcs, spans);
+          for (std::size_t i = 0; i < 3; ++i) {
+            ASSERT_EQ(crcs[i], crc32c_portable(begun[i], spans[i]))
+                << sizes[0] << ' ' << sizes[1] << ' ' << sizes[2];
+          }
+        }
+      }
+    }
+  }
+  std::array<std::uint32_t, 3> crcs = begun;
+  crc32c_three(crcs, {});
+  EXPECT_EQ(crcs, begun) << "nothing at nowhere";
 }
 
 TEST(Uuid, TextRoundTripAndVersionBits) {

@@ -128,6 +128,64 @@ class ReasonCodes(MqttCase):
         wait_until(lambda: len(self.tocsin.matching(r"\ba \d+ \(rule=seen")) == 500,
                    "500 notifications")
 
+    # Goal: good and bad publishes of one write are looked into together, and yet each gets its own
+    # answer and counts once; nothing is lost, and the connection stays.
+    def test_mixed_burst(self):
+        client = self.raw()
+        topic = "devices/a/telemetry"
+        # From here on the topic is known.
+        self.assertEqual(0x00, client.publish(topic, b'{"n":0}', 1000))
+        bad = (b"not json", b'{"n":', b'"\xff"', b"1e400", b"[" * 200 + b"]" * 200, b"   ",
+               b'"open', b"}", b'{"n":1}\\', b"1\n2")
+        data = b""
+        expected = {}
+        for n in range(1, 301):
+            wrong = n % 3 == 0 or 100 < n < 200
+            expected[n] = 0x99 if wrong else 0x00
+            data += publish_packet(topic, bad[n % len(bad)] if wrong else b'{"n": %d\n}' % n, 1, n)
+            if n % 10 == 5:
+                data += publish_packet(topic, bad[n // 10 % len(bad)], 0)
+        client.send(data)
+        answers = {}
+        for _ in expected:
+            kind, body = client.receive()
+            self.assertEqual(PUBACK, kind)
+            code = body[2] if len(body) > 2 else 0
+            answers[body[0] << 8 | body[1]] = code
+            self.assertEqual(code != 0, b" is " in body or b" are " in body, "a reason to read")
+        self.assertEqual(expected, answers)
+        client.send(packet(PINGREQ, b""))
+        self.assertEqual((PINGRESP, b""), client.receive())
+        good = [0] + [n for n, code in expected.items() if code == 0]
+        wait_until(lambda: len(self.tocsin.matching(r"\ba \d+ \(rule=seen")) >= len(good),
+                   f"{len(good)} notifications")
+        seen = [int(re.search(r"\ba (\d+) \(rule=seen", line)[1])
+                for line in self.tocsin.matching(r"\ba \d+ \(rule=seen")]
+        self.assertEqual(good, sorted(seen))
+        refused = len(expected) + 1 - len(good) + 30
+        metrics = self.tocsin.metrics()
+        for name in ("tocsin_mqtt_publishes_refused_total", "tocsin_events_refused_total"):
+            counts = re.findall(rf'^{name}{{reason="(\w+)"}} (\d+)$', metrics, re.MULTILINE)
+            self.assertEqual(refused, sum(int(count) for _, count in counts), counts)
+            self.assertLessEqual({"json_syntax", "json_utf8", "json_number", "json_depth", "empty"},
+                                 {reason for reason, count in counts if int(count) > 0})
+        self.assertEqual(len(good), self.tocsin.metric("tocsin_events_decoded_total"))
+        self.assertEqual(len(good) + refused, self.tocsin.metric("tocsin_events_received_total"))
+
+    # Goal: in MQTT 3.1.1, which has no reason codes, every publish of the burst is acknowledged.
+    def test_mixed_burst_without_reasons(self):
+        client = self.raw(connect=False)
+        client.send(packet(CONNECT, text("MQTT") + b"\x04\x02\0\x3c" + text("old")))
+        self.assertEqual(b"\0\0", client.receive()[1])
+        for n in range(1, 101):
+            payload = b"[" if n % 2 == 0 else b'{"n":%d}' % n
+            client.send(packet(3, text("devices/a/telemetry") + n.to_bytes(2, "big") + payload, 2))
+        acknowledged = [client.receive() for _ in range(100)]
+        self.assertEqual({(PUBACK, n.to_bytes(2, "big")) for n in range(1, 101)},
+                         set(acknowledged))
+        self.assertEqual(50, self.tocsin.metric("tocsin_mqtt_publishes_refused_total",
+                                                reason="json_syntax"))
+
     # Goal: a client identifier that connects again takes the session over (3.1.4-3).
     def test_takeover(self):
         first = self.raw(client_id="same")

@@ -1,9 +1,12 @@
 // Goal: on every text, Validator agrees with simdjson's own verdict, and on every valid text the
-// walker sees the same tree as simdjson's.
+// walker sees the same tree as simdjson's. Cut into documents, each gets the same verdict among the
+// others as alone.
 #include <simdjson.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <cstdlib>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -101,6 +104,33 @@ const std::uint32_t* compare(Value value, const dom::element& wanted) {
   return after;
 }
 
+// Method: record separators, which are no JSON, become the newlines between documents, so that
+// these may hold newlines themselves; without one, every newline separates.
+void compare_joined(Validator& validator, std::string buffer, std::size_t size) {
+  constexpr char separator = '\x1E';
+  const auto end = buffer.begin() + static_cast<std::ptrdiff_t>(size);
+  const char cut = std::find(buffer.begin(), end, separator) == end ? '\n' : separator;
+  std::vector<std::uint32_t> ends;
+  for (std::size_t i = 0; i < size; ++i) {
+    if (buffer[i] != cut) continue;
+    buffer[i] = '\n';
+    ends.push_back(static_cast<std::uint32_t>(i));
+  }
+  ends.push_back(static_cast<std::uint32_t>(size));
+  const std::string_view text = std::string_view{buffer}.substr(0, size);
+  std::vector<std::optional<JsonError>> wanted;
+  std::size_t begin = 0;
+  for (const std::uint32_t at : ends) {
+    const auto document = validator.validate(text.substr(begin, at - begin));
+    wanted.push_back(document ? std::nullopt : std::optional{document.error()});
+    begin = std::size_t{at} + 1;
+  }
+  std::vector<std::optional<JsonError>> verdicts(ends.size());
+  const bool valid = validator.validate_joined(text, ends, verdicts);
+  require(valid == std::ranges::all_of(wanted, [](const auto& error) { return !error; }));
+  require(valid || verdicts == wanted);
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
@@ -120,5 +150,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (document) {
     require(compare(document->root(), root) == document->indexes.data() + document->indexes.size());
   }
+  if (size > 0) compare_joined(validator, buffer, size);
   return 0;
 }

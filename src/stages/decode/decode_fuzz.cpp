@@ -1,7 +1,8 @@
 // Goal: whatever comes in, what is accepted makes a sound block: it parses, every record is intact,
 // and every payload that is not marked binary is valid JSON.
 // Method: the first byte picks the envelope, the second its dressing; the rest is the payload or,
-// for binary mode, attributes and payload separated by bytes 0x01.
+// for binary mode, attributes and payload separated by bytes 0x01. From 4 on, the first byte picks
+// how plain payloads come that are looked into together; record separators stand between them.
 #include <simdjson.h>
 
 #include <cstdint>
@@ -61,7 +62,7 @@ void check_block(flow::Batch& batch) {
 std::uint32_t feed(Rig& rig, std::uint8_t kind, std::uint8_t dressing, std::string_view text) {
   std::vector<flow::Field> fields;
   flow::RawEvent event;
-  event.envelope = static_cast<flow::Envelope>(kind % 4U);
+  event.envelope = static_cast<flow::Envelope>(kind);
   if ((dressing & 1U) != 0)
     event.traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
   if ((dressing & 2U) != 0) event.level = Level::accepted;
@@ -90,13 +91,59 @@ std::uint32_t feed(Rig& rig, std::uint8_t kind, std::uint8_t dressing, std::stri
   return verdicts.accepted;
 }
 
+struct Refusals final : flow::RefusalSink {
+  std::vector<std::uint64_t> details;
+  void on_refused(const flow::AckToken& token, const flow::Rejection&) noexcept override {
+    details.push_back(token.detail);
+  }
+};
+
+bool is_json(std::string_view text) {
+  static simdjson::dom::parser parser;
+  static const bool ready = parser.allocate(64 * 1024, json_depth_max + 1) == simdjson::SUCCESS;
+  require(ready);
+  return parser.parse(simdjson::padded_string(text)).error() == simdjson::SUCCESS;
+}
+
+// Every third one is looked into at once when `mixed`.
+std::uint32_t feed_run(Rig& rig, bool mixed, std::string_view text) {
+  Refusals refusals;
+  std::vector<std::uint64_t> wanted;
+  std::uint32_t accepted = 0;
+  flow::RawEvent event;
+  event.envelope = flow::Envelope::device;
+  event.topic = "devices/d/telemetry/k";
+  for (std::uint64_t i = 0; !text.empty(); ++i) {
+    const Padded payload(text.substr(0, text.find('\x1E')));
+    text.remove_prefix(std::min(payload.size + 1, text.size()));
+    const bool valid = is_json(payload.view());
+    if (valid) ++accepted;
+    event.payload = payload.view();
+    const bool at_once = mixed && i % 3 == 2;
+    const auto taken = at_once ? flow::Taken::unusual
+                               : rig.stage.take({.topic = event.topic, .payload = event.payload},
+                                                {.detail = i}, refusals);
+    require(taken != flow::Taken::no_room);
+    if (taken == flow::Taken::unusual) {
+      require(rig.stage.add(event, {}).has_value() == valid);
+    } else if (!valid) {
+      wanted.push_back(i);
+    }
+  }
+  rig.loop.turn();
+  require(refusals.details == wanted);
+  return accepted;
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   if (size < 2 || size > 64 * 1024) return 0;
   static Rig rig(8);
   const std::string_view text{reinterpret_cast<const char*>(data) + 2, size - 2};
-  const std::uint32_t accepted = feed(rig, data[0], data[1], text);
+  const bool run = data[0] >= 4;
+  const std::uint32_t accepted =
+      run ? feed_run(rig, data[0] % 2 != 0, text) : feed(rig, data[0], data[1], text);
   rig.loop.turn();
   std::uint32_t recorded = 0;
   while (!rig.sink.batches.empty()) {

@@ -4,6 +4,7 @@
 
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/log.hpp"
@@ -80,9 +81,35 @@ class FakeIntake final : public flow::Intake {
     events.push_back(std::move(event));
     return flow::Accepted{};
   }
-  flow::Taken take(const flow::PlainEvent&, const flow::AckToken&,
-                   flow::RefusalSink&) noexcept override {
-    return flow::Taken::unusual;
+  flow::Taken take(const flow::PlainEvent& event, const flow::AckToken& ack,
+                   flow::RefusalSink& refusals) noexcept override {
+    if (run_max == 0) return flow::Taken::unusual;
+    if (capacity == 0) return flow::Taken::no_room;
+    --capacity;
+    run.push_back({{flow::Envelope::device,
+                    std::string(event.topic),
+                    std::string(event.payload),
+                    {},
+                    {},
+                    {},
+                    ack,
+                    event.qos,
+                    event.retain,
+                    {},
+                    {}},
+                   &refusals});
+    if (run.size() == run_max) look_into_run();
+    return flow::Taken::yes;
+  }
+  /// Of what was taken, "bad" is refused after all.
+  void look_into_run() {
+    for (Unseen& unseen : std::exchange(run, {})) {
+      if (unseen.event.payload == "bad") {
+        unseen.refusals->on_refused(unseen.event.token, {flow::Refusal::json_syntax});
+      } else {
+        events.push_back(std::move(unseen.event));
+      }
+    }
   }
   Result<std::uint32_t, flow::Rejection> add_all(const flow::RawEvent&, flow::BatchForm,
                                                  flow::EntryVerdicts&) noexcept override {
@@ -101,6 +128,12 @@ class FakeIntake final : public flow::Intake {
     for (ReadyListener* listener : listeners) listener->on_ready();
   }
 
+  struct Unseen {
+    Event event;
+    flow::RefusalSink* refusals;
+  };
+  std::vector<Unseen> run;
+  std::size_t run_max = 0;  ///< Taken publishes that are looked into together; 0: none are taken.
   std::vector<Event> events;
   std::vector<ReadyListener*> listeners;
   std::size_t acked = 0;

@@ -1,0 +1,238 @@
+// Goal: a spare file is all zeros and synced when it is ready, however many of its writes are in
+// flight and however they end, and a failure of any of them leaves nothing behind.
+#include "stages/journal/preparer.hpp"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstring>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "tests/support/still_io.hpp"
+
+namespace tocsin::journal {
+namespace {
+
+constexpr std::uint64_t mebibyte = std::uint64_t{1} << 20U;
+
+// Holds writes until a test ends them, in any order.
+class HeldIo final : public testing::StillIo {
+ public:
+  struct Write {
+    std::uint64_t offset;
+    std::uint64_t size;
+    bool sync;
+    io::FileHandler* handler;
+  };
+  std::vector<Write> held;
+  std::set<std::uint64_t> written;  // Offsets of writes that ended well.
+  std::size_t removed = 0;
+  std::size_t open_files = 0;
+  bool renamed = false;
+
+  void write(io::FileId, std::span<const std::byte> bytes, std::uint64_t offset,
+             io::FileHandler& handler) override {
+    hold(bytes, {offset, bytes.size(), false, &handler});
+  }
+  void write_and_sync(io::FileId, std::span<const std::byte> bytes, std::uint64_t offset,
+                      io::FileHandler& handler) override {
+    EXPECT_TRUE(held.empty()) << "a sync covers only writes that have ended";
+    hold(bytes, {offset, bytes.size(), true, &handler});
+  }
+  Result<io::FileId, io::Errno> open(const std::string&, io::OpenMode) override {
+    ++open_files;
+    written.clear();
+    return io::FileId{};
+  }
+  void close_file(io::FileId) override {
+    EXPECT_TRUE(held.empty()) << "writes into a closed file";
+    --open_files;
+  }
+  Result<void, io::Errno> remove(const std::string&) override {
+    ++removed;
+    return {};
+  }
+  Result<void, io::Errno> rename(const std::string&, const std::string&) override {
+    renamed = true;
+    return {};
+  }
+  Result<void, io::Errno> sync_directory(const std::string&) override { return {}; }
+
+  void end(std::size_t index, io::Errno error = 0) {
+    const Write write = held.at(index);
+    held.erase(held.begin() + static_cast<std::ptrdiff_t>(index));
+    if (error == 0) {
+      EXPECT_TRUE(written.insert(write.offset).second) << "written twice";
+    }
+    write.handler->on_file_done(error);
+  }
+
+ private:
+  void hold(std::span<const std::byte> bytes, const Write& write) {
+    EXPECT_EQ(bytes[0], std::byte{0});
+    EXPECT_EQ(std::memcmp(bytes.data(), bytes.data() + 1, bytes.size() - 1), 0);
+    held.push_back(write);
+  }
+};
+
+class PreparerTest : public ::testing::Test {
+ protected:
+  // Ends what is held, the newest first or the oldest, until nothing is.
+  void end_all(bool newest_first = false) {
+    while (!io_.held.empty()) io_.end(newest_first ? io_.held.size() - 1 : 0);
+  }
+  void wait_for_retry() {
+    io_.time += std::chrono::seconds(10);
+    loop_.turn(loop_.now());
+  }
+
+  static constexpr Options options{.segment_size = 3 * mebibyte + 4096};
+  static constexpr std::size_t chunks = 13;  // Of 256 KiB; the last is shorter.
+  HeldIo io_;
+  flow::Loop loop_{io_, "test"};
+  SegmentPreparer preparer_{loop_, "data", options};
+};
+
+TEST_F(PreparerTest, WritesOneAtATimeUntilItMustHurry) {
+  preparer_.start();
+  ASSERT_EQ(io_.held.size(), 1U);
+  io_.end(0);
+  ASSERT_EQ(io_.held.size(), 1U);
+  preparer_.hurry();
+  EXPECT_EQ(io_.held.size(), 8U);
+  preparer_.hurry();
+  EXPECT_EQ(io_.held.size(), 8U) << "no more for asking twice";
+  io_.end(3);
+  EXPECT_EQ(io_.held.size(), 8U);
+  end_all();
+  EXPECT_TRUE(preparer_.ready());
+  EXPECT_EQ(io_.written.size(), chunks);
+}
+
+TEST_F(PreparerTest, IsCompleteInWhateverOrderWritesEnd) {
+  for (const bool newest_first : {false, true}) {
+    preparer_.hurry();
+    preparer_.start();
+    EXPECT_EQ(io_.held.size(), 8U);
+    while (io_.held.size() > 1) {
+      io_.end(newest_first ? io_.held.size() - 1 : 0);
+      EXPECT_FALSE(preparer_.ready());
+      EXPECT_FALSE(preparer_.quiet());
+    }
+    end_all();
+    ASSERT_TRUE(preparer_.ready());
+    EXPECT_TRUE(preparer_.quiet());
+    ASSERT_EQ(io_.written.size(), chunks);
+    std::uint64_t expected = 0;
+    for (const std::uint64_t offset : io_.written) {
+      EXPECT_EQ(offset, expected);
+      expected += 256 * 1024;
+    }
+    EXPECT_EQ(preparer_.failures(), 0U);
+    ASSERT_TRUE(preparer_.take(1));
+    io_.open_files = 0;  // The journal closes what it took.
+  }
+}
+
+TEST_F(PreparerTest, HurriesForOneFileOnly) {
+  preparer_.hurry();
+  preparer_.start();
+  end_all();
+  ASSERT_TRUE(preparer_.take(1));
+  preparer_.start();
+  EXPECT_EQ(io_.held.size(), 1U);
+  end_all();
+  preparer_.hurry();
+  EXPECT_TRUE(io_.held.empty()) << "ready is ready";
+  ASSERT_TRUE(preparer_.take(2));
+  preparer_.start();
+  EXPECT_EQ(io_.held.size(), 1U) << "that was meant for the one before";
+  end_all();
+}
+
+// Method: each write of the file fails in turn, alone, while the others in flight end well.
+TEST_F(PreparerTest, AFailedWriteFailsTheFileOnceAllHaveEnded) {
+  for (std::size_t failing = 0; failing < chunks; ++failing) {
+    SCOPED_TRACE(failing);
+    const std::uint64_t failures = preparer_.failures();
+    preparer_.hurry();
+    preparer_.start();
+    if (io_.held.empty()) wait_for_retry();
+    const std::uint64_t offset = failing * 256 * 1024;
+    for (;;) {
+      ASSERT_FALSE(io_.held.empty());
+      const auto found = std::ranges::find(io_.held, offset, &HeldIo::Write::offset);
+      if (found != io_.held.end()) {
+        const std::size_t before = io_.held.size();
+        io_.end(static_cast<std::size_t>(found - io_.held.begin()), ENOSPC);
+        EXPECT_EQ(io_.held.size(), before - 1) << "nothing is begun any more";
+        break;
+      }
+      io_.end(0);
+    }
+    const std::size_t left = io_.held.size();
+    EXPECT_EQ(preparer_.failed(), left == 0);
+    preparer_.hurry();
+    EXPECT_EQ(io_.held.size(), left) << "for no hurry either";
+    while (!io_.held.empty()) {
+      EXPECT_FALSE(preparer_.failed()) << "the file is still in use";
+      // A second error is not a second failure.
+      const std::size_t before = io_.held.size();
+      io_.end(before - 1, before % 2 == 0 ? EIO : 0);
+      EXPECT_EQ(io_.held.size(), before - 1);
+    }
+    EXPECT_TRUE(preparer_.failed());
+    EXPECT_TRUE(preparer_.quiet());
+    EXPECT_EQ(preparer_.last_error(), ENOSPC) << "the first one";
+    EXPECT_EQ(preparer_.failures(), failures + 1);
+    EXPECT_EQ(io_.open_files, 0U);
+    EXPECT_FALSE(preparer_.ready());
+    wait_for_retry();
+    EXPECT_FALSE(io_.held.empty()) << "it tries again by itself";
+    EXPECT_EQ(io_.held.size(), 8U) << "still in a hurry";
+    end_all();
+    ASSERT_TRUE(preparer_.ready());
+    ASSERT_EQ(io_.written.size(), chunks);
+    ASSERT_TRUE(preparer_.take(failing + 1));
+    io_.open_files = 0;
+  }
+}
+
+TEST_F(PreparerTest, StopsWithWritesInFlight) {
+  for (const io::Errno error : {0, EIO}) {
+    SegmentPreparer preparer(loop_, "data", options);
+    preparer.hurry();
+    preparer.start();
+    io_.end(0);
+    ASSERT_EQ(io_.held.size(), 8U);
+    preparer.stop();
+    preparer.hurry();
+    for (std::size_t left = 8; left > 0; --left) {
+      EXPECT_FALSE(preparer.quiet()) << "what is in flight must end";
+      ASSERT_EQ(io_.held.size(), left) << "nothing new";
+      io_.end(0, left == 5 ? error : 0);
+    }
+    EXPECT_TRUE(preparer.quiet());
+    EXPECT_FALSE(preparer.ready());
+    preparer.start();
+    wait_for_retry();
+    EXPECT_TRUE(io_.held.empty());
+  }
+  EXPECT_EQ(io_.open_files, 0U);
+}
+
+TEST_F(PreparerTest, StopsDuringTheLastWrite) {
+  preparer_.start();
+  while (!io_.held.front().sync) io_.end(0);
+  preparer_.stop();
+  EXPECT_FALSE(preparer_.quiet());
+  io_.end(0);
+  EXPECT_TRUE(preparer_.quiet());
+}
+
+}  // namespace
+}  // namespace tocsin::journal
