@@ -9,7 +9,6 @@
 namespace tocsin::ingress {
 namespace {
 
-constexpr std::string_view json_media_type = "application/json";
 constexpr std::string_view retry_soon = "Retry-After: 1\r\n";
 constexpr std::string_view triggered = "\"message\":\"Event triggered successfully.\",\"event\":";
 constexpr std::size_t text_kept_max = 64 * 1024;
@@ -58,10 +57,15 @@ Answer AnswerComposer::take_events(const http::Request& request, EventRoute rout
   auto trigger = reader_.read(request, route);
   if (!trigger) return refusal(trigger.error());
   trigger->event.level = *level;
-  trigger->event.sender = sender.identity;
+  return take_events(*trigger, sender, now, token, queue);
+}
+
+Answer AnswerComposer::take_events(Trigger trigger, const Sender& sender, MonoTime now,
+                                   const flow::AckToken& token, ResponseQueue& queue) noexcept {
+  trigger.event.sender = sender.identity;
   const Task task{.sender = sender, .now = now, .token = token, .queue = queue};
-  if (trigger->form) return take_batch(trigger->event, *trigger->form, task);
-  return take_one(trigger->event, task);
+  if (trigger.form) return take_batch(trigger.event, *trigger.form, task);
+  return take_one(trigger.event, task);
 }
 
 Answer AnswerComposer::problem(const Problem& problem, std::string_view extra) noexcept {

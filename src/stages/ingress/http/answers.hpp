@@ -15,6 +15,8 @@
 
 namespace tocsin::ingress {
 
+inline constexpr std::string_view json_media_type = "application/json";
+
 /// An answer without its head. Views are valid until the composer is used again.
 struct Answer {
   std::uint16_t status = 200;
@@ -39,6 +41,9 @@ class AnswerComposer {
   [[nodiscard]] Answer take_events(const http::Request& request, EventRoute route,
                                    const Sender& sender, MonoTime now, const flow::AckToken& token,
                                    ResponseQueue& queue) noexcept;
+  /// The same for a trigger that has been read, with its payload and level.
+  [[nodiscard]] Answer take_events(Trigger trigger, const Sender& sender, MonoTime now,
+                                   const flow::AckToken& token, ResponseQueue& queue) noexcept;
   /// `extra`: as Answer::extra, static text.
   [[nodiscard]] Answer problem(const Problem& problem, std::string_view extra = {}) noexcept;
   /// 429.

@@ -19,6 +19,7 @@ void HttpConnection::open(io::StreamControl& via, io::StreamId stream, const Pee
   loopback_ = peer.loopback;
   if (!peer.certificate_name.empty()) client().certificate_name = peer.certificate_name;
   life_ = Life::open;
+  recent_heads_ = {};
   phase_ = Phase::none;
   phase_end_ = timer_due_ = MonoTime::max();
   receiving_ = peer_ended_ = linger_ = held_ = authenticating_ = admitted_ = continued_ = false;
@@ -67,7 +68,10 @@ void HttpConnection::finish() noexcept {
 // --------------------------------------------------------------------------------------
 
 HttpExchange& HttpConnection::exchange() noexcept {
-  if (exchange_ == nullptr) exchange_ = server_.exchanges_.take();
+  if (exchange_ == nullptr) {
+    exchange_ = server_.exchanges_.take();
+    exchange_->parser.recognize(server_.heads_, recent_heads_);
+  }
   return *exchange_;
 }
 

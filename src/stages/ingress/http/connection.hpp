@@ -118,6 +118,8 @@ class HttpConnection final : public io::StreamHandler,
   [[nodiscard]] Admission admit(const http::Request& request, Answer& refusal) noexcept;
   [[nodiscard]] Admission check(const http::Request& request, Answer& refusal) noexcept;
   [[nodiscard]] Admission authenticate(const http::Request& request, Answer& refusal) noexcept;
+  /// Whoever shows this is the one who was accepted on this connection not long ago.
+  [[nodiscard]] bool is_known(const Hash128& proof) const noexcept;
   [[nodiscard]] Admission judge(const flow::AuthAnswer& answer, Answer& refusal) noexcept;
   /// Before a client is told to send its body: it is charged when the events are known.
   [[nodiscard]] Admission check_quota(Answer& refusal) noexcept;
@@ -147,6 +149,7 @@ class HttpConnection final : public io::StreamHandler,
   bool continued_ = false;  // "100 Continue" was sent for it.
   MonoTime phase_end_ = MonoTime::max();
   MonoTime timer_due_ = MonoTime::max();
+  http::RecentHeads recent_heads_;
   std::unique_ptr<HttpExchange> exchange_;  // Null while idle.
   std::unique_ptr<HttpClient> client_;      // Null while nobody authenticates.
 };

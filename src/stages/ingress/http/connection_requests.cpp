@@ -123,19 +123,28 @@ Answer HttpConnection::route(const http::Request& request, std::uint32_t ordinal
 }
 
 Answer HttpConnection::take_events(http::Request request, std::uint32_t ordinal) noexcept {
-  const bool gzip = coding_of(*request.headers) == ContentCoding::gzip;
-  if (gzip) {
+  const HeadPlan* const plan = server_.plans_.of(request);
+  const ContentCoding coding = plan != nullptr ? plan->coding : coding_of(*request.headers);
+  if (coding == ContentCoding::gzip) {
     if (const auto problem = expand(request)) return server_.composer_.problem(*problem);
   }
   const flow::AckToken token{.sink = &server_,
                              .slot = slot_,
                              .generation = generation_,
                              .detail = std::uint64_t{ordinal} << 32U};
-  const EventRoute route =
-      route_of(request.path) == HttpRoute::events ? EventRoute::single : EventRoute::batch;
-  const Answer answer = server_.composer_.take_events(request, route, sender(), server_.loop_.now(),
-                                                      token, exchange_->queue);
-  if (gzip) server_.expanded_.clear();
+  AnswerComposer& composer = server_.composer_;
+  const MonoTime now = server_.loop_.now();
+  Answer answer;
+  if (plan != nullptr) {
+    Trigger trigger = plan->trigger;
+    trigger.event.payload = request.body;
+    answer = composer.take_events(trigger, sender(), now, token, exchange_->queue);
+  } else {
+    const EventRoute route =
+        route_of(request.path) == HttpRoute::events ? EventRoute::single : EventRoute::batch;
+    answer = composer.take_events(request, route, sender(), now, token, exchange_->queue);
+  }
+  if (coding == ContentCoding::gzip) server_.expanded_.clear();
   return answer;
 }
 
@@ -203,6 +212,11 @@ void HttpConnection::put(const Answer& answer, std::string_view path, http::Pers
 
 bool HttpConnection::write(const Answer& answer, http::Persistence persistence, bool head_only,
                            ByteBuffer& out) noexcept {
+  if (answer.status == 202 && persistence == http::Persistence::implied && answer.extra.empty() &&
+      !head_only && answer.content_type == json_media_type) {
+    const http::PreparedHead& head = server_.accepted_head();
+    return head.append(out, answer.body) || (server_.reclaim() && head.append(out, answer.body));
+  }
   const http::ResponseHead head{.status = answer.status,
                                 .content_type = answer.content_type,
                                 .content_length = answer.body.size(),
