@@ -47,6 +47,7 @@ void HttpConnection::on_closed() noexcept {
   life_ = Life::free;
   ++generation_;
   client_.reset();
+  progress_.reset();
   if (exchange_ != nullptr) {
     exchange_->release();
     server_.exchanges_.give_back(std::move(exchange_));
@@ -178,6 +179,8 @@ void HttpConnection::on_sent(io::Errno error) noexcept {
   exchange_->sending.clear();
   phase_ = Phase::none;
   if (life_ == Life::closed) return;
+  // Nothing else to do is what nearly always follows.
+  if (life_ == Life::open && !peer_ended_ && !server_.draining_ && at_rest()) return after_events();
   server_.want_flush(slot_);
 }
 

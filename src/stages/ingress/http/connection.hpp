@@ -24,7 +24,8 @@ class HttpServer;
 /// Pooled: open() to on_closed() is one life, told apart by its generation.
 class HttpConnection final : public io::StreamHandler,
                              public flow::Timer,
-                             private ResponseQueue::Substitute {
+                             private ResponseQueue::Substitute,
+                             private BatchKeeper {
  public:
   HttpConnection(HttpServer& server, std::uint32_t slot) : server_(server), slot_(slot) {}
 
@@ -96,9 +97,14 @@ class HttpConnection final : public io::StreamHandler,
   /// A request is complete. False when it has to wait, for capacity or the authenticator.
   [[nodiscard]] bool handle(const http::Request& request) noexcept;
   [[nodiscard]] bool keep_request() noexcept;
-  void respond(const http::Request& request, const Answer* refusal) noexcept;
-  [[nodiscard]] Answer route(const http::Request& request, std::uint32_t ordinal) noexcept;
-  [[nodiscard]] Answer take_events(http::Request request, std::uint32_t ordinal) noexcept;
+  /// Composes the response. False when the request has to wait for capacity once more.
+  [[nodiscard]] bool respond(const http::Request& request) noexcept;
+  void respond(const http::Request& request, const Answer& answer) noexcept;
+  [[nodiscard]] std::optional<Answer> take_events(http::Request request,
+                                                  std::uint32_t ordinal) noexcept;
+  [[nodiscard]] const BatchProgress* progress() noexcept override { return progress_.get(); }
+  [[nodiscard]] bool keep(std::uint32_t next, const BatchTally& tally,
+                          std::string_view text) noexcept override;
   [[nodiscard]] Answer ask_router(const http::Request& request) noexcept;
   [[nodiscard]] std::optional<Problem> expand(http::Request& request) noexcept;
   void put(const Answer& answer, std::string_view path, http::Persistence persistence,
@@ -150,8 +156,9 @@ class HttpConnection final : public io::StreamHandler,
   MonoTime phase_end_ = MonoTime::max();
   MonoTime timer_due_ = MonoTime::max();
   http::RecentHeads recent_heads_;
-  std::unique_ptr<HttpExchange> exchange_;  // Null while idle.
-  std::unique_ptr<HttpClient> client_;      // Null while nobody authenticates.
+  std::unique_ptr<HttpExchange> exchange_;   // Null while idle.
+  std::unique_ptr<BatchProgress> progress_;  // Null but for a held batch taken in part.
+  std::unique_ptr<HttpClient> client_;       // Null while nobody authenticates.
 };
 
 }  // namespace tocsin::ingress

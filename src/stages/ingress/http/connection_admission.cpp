@@ -1,4 +1,6 @@
 // What decides about a request before its body is read.
+#include <tuple>
+
 #include "protocol/http/authorization.hpp"
 #include "stages/ingress/http/content_coding.hpp"
 #include "stages/ingress/http/paths.hpp"
@@ -163,7 +165,10 @@ void HttpConnection::on_authenticated(const flow::AuthAnswer& answer) noexcept {
   if (held_) {
     held_ = false;
     admitted_ = admission == Admission::go;
-    if (!admitted_) respond(parser.request(), &refusal);
+    if (!admitted_) {
+      std::ignore = exchange_->queue.begin();
+      respond(parser.request(), refusal);
+    }
     if (admitted_ && !handle(parser.request())) return after_events();
   } else {
     if (admission == Admission::go) admission = check_quota(refusal);

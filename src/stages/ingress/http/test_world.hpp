@@ -40,7 +40,8 @@ class FakeIntake final : public flow::Intake {
     acks.push_back(ack);
     return flow::Accepted{.id = {.hi = 1, .lo = next_id++}, .type = "a\"b", .data = "{\"x\":1}"};
   }
-  /// Entries are separated by ',' or line feeds; an entry that contains "bad" is refused.
+  /// Entries are separated by ',' or line feeds; an entry that contains "bad" is refused, and one
+  /// for which `room` is used up has to wait.
   Result<std::uint32_t, flow::Rejection> add_all(const flow::RawEvent& event, flow::BatchForm form,
                                                  flow::EntryVerdicts& verdicts) noexcept override {
     note(event);
@@ -56,7 +57,14 @@ class FakeIntake final : public flow::Intake {
     for (; !rest.empty(); ++index) {
       const std::string_view entry = rest.substr(0, rest.find(separator));
       rest.remove_prefix(std::min(rest.size(), entry.size() + 1));
+      if (index < event.first_entry) continue;
       const flow::AckToken token = verdicts.token(index);
+      if (room == 0) {
+        if (verdicts.postpone(index)) break;
+        verdicts.on_entry(index, Unexpected{flow::Rejection{.reason = flow::Refusal::capacity}});
+        continue;
+      }
+      --room;
       if (entry.find("bad") != entry.npos) {
         verdicts.on_entry(index, Unexpected{entry_refusal});
         continue;
@@ -76,6 +84,7 @@ class FakeIntake final : public flow::Intake {
   }
 
   bool is_ready = true;
+  std::uint32_t room = UINT32_MAX;  ///< Entries of batches that find memory.
   std::optional<flow::Rejection> refuse;
   flow::Rejection entry_refusal{
       .reason = flow::Refusal::unknown_source, .detail = "no such source", .pointer = "/event"};
