@@ -51,6 +51,10 @@ class Acceptor final : public flow::Intake {
     acks_.push_back(ack);
     return flow::Accepted{.id = {.hi = 1, .lo = 2}, .type = "order_created", .data = data_};
   }
+  flow::Taken take(const flow::PlainEvent&, const flow::AckToken&,
+                   flow::RefusalSink&) noexcept override {
+    return flow::Taken::unusual;
+  }
   Result<std::uint32_t, flow::Rejection> add_all(const flow::RawEvent&, flow::BatchForm,
                                                  flow::EntryVerdicts&) noexcept override {
     std::abort();

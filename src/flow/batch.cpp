@@ -45,7 +45,7 @@ BlockHeader& Batch::header() noexcept { return *reinterpret_cast<BlockHeader*>(b
 void Batch::open(Level level, WallTime wall, MonoTime mono, const BootId& boot_id,
                  bool wall_trusted) {
   level_ = level;
-  count_ = payload_used_ = attrs_used_ = last_attrs_size_ = last_attrs_offset_ = 0;
+  count_ = checksummed_ = payload_used_ = attrs_used_ = last_attrs_size_ = last_attrs_offset_ = 0;
   routes_ = 0;
   settlement = nullptr;
   stored = false;
@@ -79,13 +79,11 @@ bool Batch::fits(std::size_t payload_size, std::size_t attrs_size) const noexcep
          attrs_scratch_ + attrs_used_ + attrs_size <= records_scratch_;
 }
 
-char* Batch::payload_tail() noexcept {
-  return reinterpret_cast<char*>(bytes_) + sizeof(BlockHeader) + payload_used_;
-}
+char* Batch::payload_tail() noexcept { return payloads() + payload_used_; }
 
-void Batch::append(RecordHeader record, std::string_view attrs, MonoTime received,
+void Batch::append(const RecordHeader& header, std::string_view attrs, MonoTime received,
                    const AckToken& ack) noexcept {
-  assert(fits(record.payload_size, attrs.size()));
+  assert(fits(header.payload_size, attrs.size()));
   char* const base = reinterpret_cast<char*>(bytes_);
   const std::string_view previous{base + attrs_scratch_ + last_attrs_offset_, last_attrs_size_};
   if (count_ == 0 || previous != attrs) {
@@ -96,23 +94,51 @@ void Batch::append(RecordHeader record, std::string_view attrs, MonoTime receive
     }
     attrs_used_ += last_attrs_size_;
   }
-  const std::int64_t delta_us = to_us(received) - header().base_mono_us;
+  const std::int64_t delta_us = to_us(received) - this->header().base_mono_us;
+  RecordHeader& record = records()[count_++];
+  record = header;
   record.version = record_version;
   record.payload_offset = payload_used_;
   record.attrs_offset = last_attrs_offset_;
   record.attrs_size = static_cast<std::uint16_t>(attrs.size());
   record.received_delta_us =
       static_cast<std::uint32_t>(std::clamp<std::int64_t>(delta_us, 0, UINT32_MAX));
-  record.crc = record_crc(record, attrs, {payload_tail(), record.payload_size});
-  auto* records = reinterpret_cast<RecordHeader*>(bytes_ + records_scratch_);
-  records[count_++] = record;
   routes_ = static_cast<std::uint8_t>(routes_ | record.mqtt);
   payload_tail()[record.payload_size] = '\n';
   payload_used_ += record.payload_size + 1;
   acks_.push_back(ack);
 }
 
+std::string_view Batch::payloads_from(std::uint32_t first) const noexcept {
+  const std::uint32_t begin = first == count_ ? payload_used_ : records()[first].payload_offset;
+  return {payloads() + begin, payload_used_ - begin};
+}
+
+std::span<const RecordHeader> Batch::records_from(std::uint32_t first) const noexcept {
+  return {records() + first, count_ - first};
+}
+
+void Batch::remove(std::uint32_t index) noexcept {
+  assert(index >= checksummed_ && index < count_);
+  RecordHeader* const record = records() + index;
+  const std::uint32_t size = record->payload_size + 1;
+  const std::uint32_t end = record->payload_offset + size;
+  std::memmove(payloads() + record->payload_offset, payloads() + end, payload_used_ - end);
+  std::memmove(record, record + 1, (count_ - index - 1) * sizeof(RecordHeader));
+  acks_.erase(acks_.begin() + index);
+  payload_used_ -= size;
+  --count_;
+  for (; index < count_; ++index) records()[index].payload_offset -= size;
+}
+
+void Batch::checksum() noexcept {
+  fill_record_crcs({records() + checksummed_, count_ - checksummed_},
+                   reinterpret_cast<const char*>(bytes_) + attrs_scratch_, payloads());
+  checksummed_ = count_;
+}
+
 void Batch::seal() noexcept {
+  checksum();
   BlockHeader& h = header();
   h.record_count = count_;
   h.payload_size = payload_used_;

@@ -59,9 +59,21 @@ class Batch {
   /// there changes nothing until append().
   [[nodiscard]] char* payload_tail() noexcept;
   /// Adds a record whose payload (header.payload_size bytes) already stands at payload_tail().
-  /// Fills in offsets, received time and CRC. Attributes equal to the previous record's are shared.
-  void append(RecordHeader header, std::string_view attrs, MonoTime received,
+  /// Fills in offsets and received time. Attributes equal to the previous record's are shared.
+  void append(const RecordHeader& header, std::string_view attrs, MonoTime received,
               const AckToken& ack) noexcept;
+
+  /// Payloads of the records from `first` on, each followed by a newline. json_padding readable
+  /// bytes follow.
+  [[nodiscard]] std::string_view payloads_from(std::uint32_t first) const noexcept;
+  /// The records from `first` on; their offsets count from the first record's payload and
+  /// attributes.
+  [[nodiscard]] std::span<const RecordHeader> records_from(std::uint32_t first) const noexcept;
+  /// Takes one record out again; those behind it move up. Not once its checksum is there.
+  void remove(std::uint32_t index) noexcept;
+  /// Fills in the checksums of the records that were appended since the last call: best while they
+  /// are still in the processor's cache.
+  void checksum() noexcept;
 
   /// Ends filling: moves attributes and record headers behind the payloads.
   void seal() noexcept;
@@ -99,6 +111,12 @@ class Batch {
  private:
   friend class BatchPool;
   [[nodiscard]] BlockHeader& header() noexcept;
+  [[nodiscard]] RecordHeader* records() const noexcept {
+    return reinterpret_cast<RecordHeader*>(bytes_ + records_scratch_);
+  }
+  [[nodiscard]] char* payloads() const noexcept {
+    return reinterpret_cast<char*>(bytes_) + sizeof(BlockHeader);
+  }
 
   BatchPool& pool_;
   std::size_t size_;
@@ -107,6 +125,7 @@ class Batch {
   Level level_ = Level::stored;
   std::uint8_t routes_ = 0;
   std::uint32_t count_ = 0;
+  std::uint32_t checksummed_ = 0;  // Records that have their checksum.
   std::uint32_t payload_used_ = 0;
   std::uint32_t attrs_used_ = 0;
   std::uint32_t attrs_scratch_ = 0;    // Offset where the attribute scratch area begins.

@@ -1,5 +1,6 @@
 #include "flow/block.hpp"
 
+#include <array>
 #include <cstring>
 
 #include "base/crc32c.hpp"
@@ -30,6 +31,30 @@ std::uint32_t record_crc(const RecordHeader& header, std::string_view attrs,
                 std::as_bytes(std::span{payload}));
 }
 
+void fill_record_crcs(std::span<RecordHeader> records, const char* attrs,
+                      const char* payloads) noexcept {
+  const auto fixed_of = [](const RecordHeader& record) {
+    return std::as_bytes(std::span{&record, 1}).subspan(crc_field_size);
+  };
+  const auto attrs_of = [&](const RecordHeader& record) {
+    return std::as_bytes(std::span{attrs + record.attrs_offset, record.attrs_size});
+  };
+  const auto payload_of = [&](const RecordHeader& record) {
+    return std::as_bytes(std::span{payloads + record.payload_offset, record.payload_size});
+  };
+  for (; records.size() >= 3; records = records.subspan(3)) {
+    std::array<std::uint32_t, 3> crcs{};
+    crc32c_three(crcs, {fixed_of(records[0]), fixed_of(records[1]), fixed_of(records[2])});
+    crc32c_three(crcs, {attrs_of(records[0]), attrs_of(records[1]), attrs_of(records[2])});
+    crc32c_three(crcs, {payload_of(records[0]), payload_of(records[1]), payload_of(records[2])});
+    for (std::size_t i = 0; i < 3; ++i) records[i].crc = crcs[i];
+  }
+  for (RecordHeader& record : records) {
+    record.crc = record_crc(record, {attrs + record.attrs_offset, record.attrs_size},
+                            {payloads + record.payload_offset, record.payload_size});
+  }
+}
+
 std::uint32_t block_header_crc(const BlockHeader& header) noexcept {
   BlockHeader copy = header;
   copy.crc = 0;
@@ -53,19 +78,6 @@ std::optional<BlockView> BlockView::parse(std::span<const std::byte> bytes) noex
     }
   }
   return block;
-}
-
-RecordView BlockView::record(std::uint32_t index) const noexcept {
-  const auto* base = reinterpret_cast<const char*>(bytes_.data());
-  const auto* records = reinterpret_cast<const RecordHeader*>(base + header_->records_offset);
-  const RecordHeader& r = records[index];
-  const auto received = from_us<MonoTime>(header_->base_mono_us + r.received_delta_us);
-  const std::uint64_t sequence = header_->base_sequence == 0 ? 0 : header_->base_sequence + index;
-  return {r,
-          {base + header_->attrs_offset + r.attrs_offset, r.attrs_size},
-          {base + header_->payload_offset + r.payload_offset, r.payload_size},
-          sequence,
-          received};
 }
 
 bool BlockView::record_intact(std::uint32_t index) const noexcept {

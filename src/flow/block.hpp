@@ -57,7 +57,18 @@ class BlockView {
 
   [[nodiscard]] const BlockHeader& header() const noexcept { return *header_; }
   [[nodiscard]] std::uint32_t size() const noexcept { return header_->record_count; }
-  [[nodiscard]] RecordView record(std::uint32_t index) const noexcept;
+  [[nodiscard]] RecordView record(std::uint32_t index) const noexcept {
+    const auto* base = reinterpret_cast<const char*>(bytes_.data());
+    const auto* records = reinterpret_cast<const RecordHeader*>(base + header_->records_offset);
+    const RecordHeader& r = records[index];
+    const auto received = from_us<MonoTime>(header_->base_mono_us + r.received_delta_us);
+    const std::uint64_t sequence = header_->base_sequence == 0 ? 0 : header_->base_sequence + index;
+    return {r,
+            {base + header_->attrs_offset + r.attrs_offset, r.attrs_size},
+            {base + header_->payload_offset + r.payload_offset, r.payload_size},
+            sequence,
+            received};
+  }
   [[nodiscard]] bool record_intact(std::uint32_t index) const noexcept;
   [[nodiscard]] std::span<const std::byte> bytes() const noexcept {
     return bytes_.first(header_->block_size);
@@ -72,6 +83,9 @@ class BlockView {
 
 [[nodiscard]] std::uint32_t record_crc(const RecordHeader& header, std::string_view attrs,
                                        std::string_view payload) noexcept;
+/// Fills in the checksums of records whose payloads and attributes stand at these places.
+void fill_record_crcs(std::span<RecordHeader> records, const char* attrs,
+                      const char* payloads) noexcept;
 [[nodiscard]] std::uint32_t block_header_crc(const BlockHeader& header) noexcept;
 
 }  // namespace tocsin::flow

@@ -89,6 +89,31 @@ struct RawEvent {
   bool message_if_unmatched = false;
 };
 
+/// Told that an event which Intake::take() took is refused after all: its payload is no JSON.
+class RefusalSink {
+ public:
+  /// The event's token, which reaches no AckSink now.
+  virtual void on_refused(const AckToken& token, const Rejection& rejection) noexcept = 0;
+
+ protected:
+  ~RefusalSink() = default;
+};
+
+/// A publish about which nothing but topic and payload says anything. All views are valid during
+/// the call.
+struct PlainEvent {
+  std::string_view topic;
+  std::string_view payload;
+  std::uint8_t qos = 0;
+  bool retain = false;
+};
+
+enum class Taken : std::uint8_t {
+  yes,
+  no_room,  ///< As Refusal::capacity: the same call may be repeated later.
+  unusual,  ///< Nothing happened: add() knows what to do with it.
+};
+
 /// What became of an accepted event. Views point into the RawEvent's payload or the source table
 /// and are valid until the next call.
 struct Accepted {
@@ -126,6 +151,10 @@ class Intake {
   /// Decodes one event into the open batch. On `capacity` nothing happened and the same call may be
   /// repeated later. Every accepted event's token comes back through AckSink::on_ack.
   virtual Result<Accepted, Rejection> add(const RawEvent& event, const AckToken& ack) noexcept = 0;
+  /// The short way for what devices send most: the payload is looked into together with others, at
+  /// the end of the turn at the latest, so a refusal comes later and through `refusals`.
+  [[nodiscard]] virtual Taken take(const PlainEvent& event, const AckToken& ack,
+                                   RefusalSink& refusals) noexcept = 0;
   /// Decodes every entry of a batch body (`event.payload`; `event.envelope` is that of each
   /// entry). Returns the number of entries dealt with by now, or why the body as a whole was
   /// refused, in which case no entry was accepted in this call.

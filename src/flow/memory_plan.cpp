@@ -82,8 +82,8 @@ std::optional<MemoryPlan> plan_memory(std::size_t memory_max, const ThreadPlan& 
   const std::size_t rest = shared - threads.reactors * plan.tls_bytes;
 
   // A pool the size of L2 beats a large one: what was received is decoded while it is still warm.
-  plan.io.receive_buffer_size = 16 * 1024;
-  plan.io.receive_buffers = rest / threads.reactors >= 64 * mib ? 64 : 32;
+  plan.io.receive_buffer_size = 32 * 1024;
+  plan.io.receive_buffers = rest / threads.reactors >= 64 * mib ? 32 : 16;
   plan.receive_bytes =
       std::size_t{threads.reactors} * plan.io.receive_buffers * plan.io.receive_buffer_size;
   const std::size_t other_streams = threads.reactors * streams_beside * connection_size;

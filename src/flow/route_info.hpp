@@ -25,6 +25,10 @@ inline constexpr std::uint8_t mqtt_routed_bit = 0x8;
                                    mqtt_routed_bit);
 }
 
+[[nodiscard]] inline std::uint8_t route_byte(const PlainEvent& event) noexcept {
+  return route_byte(MqttMessage{event.qos, event.retain, {}, {}});
+}
+
 /// What a committed record says to MQTT subscribers. Views point into the record.
 struct RouteInfo {
   std::string_view topic;  ///< Empty: the event did not come over MQTT; nobody gets it.

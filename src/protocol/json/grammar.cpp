@@ -45,14 +45,13 @@ std::optional<std::uint32_t> code_unit(std::string_view text) noexcept {
 // plain loop; what costs is numbers, and most of those need no conversion.
 class Checker {
  public:
-  Checker(std::string_view text, std::span<const std::uint32_t> indexes,
-          std::size_t depth_max) noexcept
-      : text_(text.data()),
-        size_(text.size()),
-        at_(indexes.data()),
-        end_(indexes.data() + indexes.size()),
+  Checker(const Scanned& document, std::size_t depth_max) noexcept
+      : text_(document.base),
+        size_(document.end),
+        at_(document.indexes.data()),
+        end_(document.indexes.data() + document.indexes.size()),
         depth_max_(depth_max),
-        escapes_(std::memchr(text.data(), '\\', text.size()) != nullptr) {}
+        escapes_(document.escapes) {}
 
   [[nodiscard]] std::optional<JsonError> run() noexcept {
     for (bool more = value(); more;) more = depth_ == 0 ? finish() : after_value();
@@ -215,12 +214,10 @@ bool escapes_valid(std::string_view raw) noexcept {
   }
 }
 
-std::optional<JsonError> check_grammar(std::string_view text,
-                                       std::span<const std::uint32_t> indexes,
-                                       std::size_t depth_max) noexcept {
-  assert(!indexes.empty());
+std::optional<JsonError> check_grammar(const Scanned& document, std::size_t depth_max) noexcept {
+  assert(!document.indexes.empty());
   assert(depth_max <= grammar_depth_max);
-  return Checker(text, indexes, depth_max).run();
+  return Checker(document, depth_max).run();
 }
 
 }  // namespace tocsin::json

@@ -15,11 +15,17 @@ namespace tocsin::json {
 /// Deepest nesting that the checker can be told to allow.
 inline constexpr std::size_t grammar_depth_max = 256;
 
-/// Checks one document. `indexes`: all of its offsets in `text`, not empty; json_padding bytes are
-/// readable behind the text. Containers with content may nest `depth_max` (<= grammar_depth_max)
-/// deep. The first error in the order of the text.
-[[nodiscard]] std::optional<JsonError> check_grammar(std::string_view text,
-                                                     std::span<const std::uint32_t> indexes,
+/// One document of a text. json_padding bytes are readable behind it.
+struct Scanned {
+  const char* base;                        ///< What the indexes count from.
+  std::size_t end;                         ///< Where the document ends, from `base`.
+  std::span<const std::uint32_t> indexes;  ///< All of the document's, not empty.
+  bool escapes;                            ///< Whether it may hold a backslash.
+};
+
+/// Checks one document. Containers with content may nest `depth_max` (<= grammar_depth_max) deep.
+/// The first error in the order of the text.
+[[nodiscard]] std::optional<JsonError> check_grammar(const Scanned& document,
                                                      std::size_t depth_max) noexcept;
 
 /// Whether every escape of a string's inside is one of RFC 8259 section 7, with surrogates in

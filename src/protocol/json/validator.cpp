@@ -3,11 +3,19 @@
 #include <algorithm>
 #include <bit>
 #include <cassert>
+#include <cstring>
 #include <new>
 
 #include "protocol/json/grammar.hpp"
 
 namespace tocsin::json {
+namespace {
+
+bool holds_backslash(std::string_view text) noexcept {
+  return std::memchr(text.data(), '\\', text.size()) != nullptr;
+}
+
+}  // namespace
 
 Validator::Validator(std::size_t capacity, std::size_t capacity_max, std::size_t depth_max)
     : scanner_(capacity), capacity_max_(std::max(capacity, capacity_max)), depth_max_(depth_max) {
@@ -29,8 +37,50 @@ Result<Document, JsonError> Validator::validate(std::string_view text) noexcept 
   if (text.size() > capacity() && !grow(text.size())) return Unexpected{JsonError::too_large};
   const auto indexes = scanner_.scan(text);
   if (!indexes) return Unexpected{indexes.error()};
-  if (const auto error = check_grammar(text, *indexes, depth_max_)) return Unexpected{*error};
+  const Scanned scanned{.base = text.data(),
+                        .end = text.size(),
+                        .indexes = *indexes,
+                        .escapes = holds_backslash(text)};
+  if (const auto error = check_grammar(scanned, depth_max_)) return Unexpected{*error};
   return Document{.text = text, .indexes = *indexes};
+}
+
+bool Validator::all_valid(std::string_view text, std::span<const std::uint32_t> ends) noexcept {
+  if (text.size() > capacity() && !grow(text.size())) return false;
+  const auto indexes = scanner_.scan(text);
+  if (!indexes) return false;
+  std::span<const std::uint32_t> rest = *indexes;
+  const bool escapes = holds_backslash(text);
+  std::size_t begin = 0;
+  for (const std::uint32_t end : ends) {
+    const auto own = take_document(rest, end);
+    if (own.empty()) return false;
+    const std::string_view document = text.substr(begin, end - begin);
+    const Scanned scanned{.base = text.data(),
+                          .end = end,
+                          .indexes = own,
+                          .escapes = escapes && holds_backslash(document)};
+    if (check_grammar(scanned, depth_max_)) return false;
+    begin = std::size_t{end} + 1;
+  }
+  return true;
+}
+
+bool Validator::validate_joined(std::string_view text, std::span<const std::uint32_t> ends,
+                                std::span<std::optional<JsonError>> verdicts) noexcept {
+  assert(ends.size() == verdicts.size());
+  if (all_valid(text, ends)) return true;
+  // A newline ends every string, so that one document cannot reach into the next; but the scan has
+  // one verdict for all.
+  bool valid = true;
+  std::size_t begin = 0;
+  for (std::size_t i = 0; i < ends.size(); ++i) {
+    const auto document = validate(text.substr(begin, ends[i] - begin));
+    verdicts[i] = document ? std::nullopt : std::optional{document.error()};
+    valid = valid && document;
+    begin = std::size_t{ends[i]} + 1;
+  }
+  return valid;
 }
 
 }  // namespace tocsin::json

@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string_view>
 
@@ -38,10 +39,18 @@ class Validator {
   /// number beyond binary64 and an integer beyond 64 bits are refused.
   [[nodiscard]] Result<Document, JsonError> validate(std::string_view text) noexcept;
 
+  /// The same for documents that stand newline-joined in `text`, in one pass over all of them.
+  /// `ends`: where each document ends, which is where its newline stands. True: all are valid;
+  /// false: `verdicts` (as many) say which are not.
+  [[nodiscard]] bool validate_joined(std::string_view text, std::span<const std::uint32_t> ends,
+                                     std::span<std::optional<JsonError>> verdicts) noexcept;
+
   [[nodiscard]] std::size_t capacity() const noexcept { return scanner_.capacity(); }
 
  private:
   [[nodiscard]] bool grow(std::size_t size) noexcept;
+  [[nodiscard]] bool all_valid(std::string_view text,
+                               std::span<const std::uint32_t> ends) noexcept;
 
   StructuralScanner scanner_;
   std::size_t capacity_max_;

@@ -20,6 +20,7 @@ using flow::Envelope;
 using flow::RawEvent;
 using flow::Refusal;
 using flow::Rejection;
+using flow::Taken;
 
 std::string_view type_of(const flow::SourceConfig& source) noexcept {
   return source.type.empty() ? source.name : source.type;
@@ -48,11 +49,13 @@ DecodeStage::DecodeStage(flow::Loop& loop, flow::BatchPool& pool, flow::BatchSin
       event_size_max_(settings.event_size_max),
       body_size_max_(std::max(settings.body_size_max, settings.event_size_max)),
       payload_max_(pool.payload_max()),
+      unseen_size_max_(std::min({run_bytes_max, event_size_max_, payload_max_})),
       quotas_(settings.quotas),
-      batches_(loop, pool, sink, settings.reactor, settings.inflight_max),
+      batches_(loop, pool, sink, *this, settings.reactor, settings.inflight_max),
       sources_(std::move(sources)),
       known_topics_(random_seed(loop.io())),
       validator_(event_size_max_, body_size_max_),
+      run_validator_(run_bytes_max + unseen_size_max_ + run_records_max),
       ids_(random_seed(loop.io())),
       log_(std::move(log)) {}
 
@@ -95,6 +98,62 @@ DecodeStage::Outcome DecodeStage::add_known(const KnownTopics::Entry& known, con
   batch->append(header, known.attrs(), loop_.now(), ack);
   batches_.appended(*batch);
   return Accepted{.id = header.id, .type = type_of(*known.source), .data = payload};
+}
+
+flow::Taken DecodeStage::take(const flow::PlainEvent& event, const AckToken& ack,
+                              flow::RefusalSink& refusals) noexcept {
+  const std::string_view payload = event.payload;
+  // A long payload is a run of its own, and needs its own memory to be checked in.
+  if (draining_ || payload.empty() || payload.size() > unseen_size_max_) return Taken::unusual;
+  const KnownTopics::Entry* const known = known_topics_.find(event.topic);
+  if (known == nullptr || known->source->rate != 0) return Taken::unusual;
+  flow::Batch* const batch =
+      batches_.room_for_unseen(known->source->level, payload.size(), known->attrs_size);
+  if (batch == nullptr) {
+    turned_away_.add();
+    return Taken::no_room;
+  }
+  std::memcpy(batch->payload_tail(), payload.data(), payload.size());
+  RecordHeader header = make_header(*known->source, payload.size());
+  header.partition_hash = known->partition_hash;
+  header.mqtt = flow::route_byte(event);
+  batch->append(header, known->attrs(), loop_.now(), ack);
+  batches_.appended_unseen(*batch, refusals);
+  return Taken::yes;
+}
+
+void DecodeStage::check_run(flow::Batch& batch, std::uint32_t first,
+                            flow::RefusalSink& refusals) noexcept {
+  std::array<std::uint32_t, run_records_max> ends;
+  const auto records = batch.records_from(first);
+  assert(!records.empty() && records.size() <= ends.size());
+  const std::uint32_t begin = records.front().payload_offset;
+  for (std::size_t i = 0; i < records.size(); ++i) {
+    ends[i] = records[i].payload_offset - begin + records[i].payload_size;
+  }
+  std::array<std::optional<json::JsonError>, run_records_max> verdicts;
+  const std::size_t count = records.size();
+  received_.add(count);
+  if (run_validator_.validate_joined(batch.payloads_from(first), {ends.data(), count},
+                                 {verdicts.data(), count})) {
+    decoded_.add(count);
+    return batch.checksum();
+  }
+  std::array<AckToken, run_records_max> tokens;
+  std::copy_n(batch.acks().begin() + first, count, tokens.begin());
+  for (std::size_t i = count; i-- > 0;) {
+    if (verdicts[i]) batch.remove(first + static_cast<std::uint32_t>(i));
+  }
+  batch.checksum();
+  for (std::size_t i = 0; i < count; ++i) {
+    if (!verdicts[i]) {
+      decoded_.add();
+      continue;
+    }
+    const Rejection rejection = refuse_json(*verdicts[i]).error;
+    refused_[static_cast<std::size_t>(rejection.reason)].add();
+    refusals.on_refused(tokens[i], rejection);
+  }
 }
 
 DecodeStage::Outcome DecodeStage::account(Outcome outcome) noexcept {

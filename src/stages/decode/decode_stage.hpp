@@ -31,7 +31,7 @@ struct Settings {
 };
 
 /// Everything on the loop's thread, but for describe() and batches().on_batch_available().
-class DecodeStage final : public flow::Intake, public MetricSource {
+class DecodeStage final : public flow::Intake, public MetricSource, private RunChecker {
  public:
   using Outcome = Result<flow::Accepted, flow::Rejection>;
 
@@ -40,6 +40,8 @@ class DecodeStage final : public flow::Intake, public MetricSource {
 
   [[nodiscard]] bool ready() noexcept override { return batches_.ready(); }
   Outcome add(const flow::RawEvent& event, const flow::AckToken& ack) noexcept override;
+  flow::Taken take(const flow::PlainEvent& event, const flow::AckToken& ack,
+                   flow::RefusalSink& refusals) noexcept override;
   Result<std::uint32_t, flow::Rejection> add_all(const flow::RawEvent& event, flow::BatchForm form,
                                                  flow::EntryVerdicts& verdicts) noexcept override;
   void add_ready_listener(ReadyListener& listener) override {
@@ -57,6 +59,8 @@ class DecodeStage final : public flow::Intake, public MetricSource {
   void describe(MetricSink& sink) const override;
 
  private:
+  void check_run(flow::Batch& batch, std::uint32_t first,
+                 flow::RefusalSink& refusals) noexcept override;
   Outcome decode(const flow::RawEvent& event, const json::Value* root,
                  const flow::AckToken& ack) noexcept;
   Outcome add_known(const KnownTopics::Entry& known, const flow::RawEvent& event,
@@ -90,11 +94,13 @@ class DecodeStage final : public flow::Intake, public MetricSource {
   const std::size_t event_size_max_;
   const std::size_t body_size_max_;
   const std::size_t payload_max_;
+  const std::size_t unseen_size_max_;
   flow::Quotas* const quotas_;
   OpenBatches batches_;
   SourceIndex sources_;
   KnownTopics known_topics_;
   json::Validator validator_;
+  json::Validator run_validator_;  // Of its own: a body may be half read when a run is checked.
   Uuid7Generator ids_;
   EventDraft draft_;
   std::array<char, record_attrs_max> attrs_;

@@ -7,8 +7,13 @@
 namespace tocsin::decode {
 
 OpenBatches::OpenBatches(flow::Loop& loop, flow::BatchPool& pool, flow::BatchSink& sink,
-                         std::uint32_t owner, std::uint32_t inflight_max)
-    : loop_(loop), pool_(pool), sink_(sink), owner_(owner), inflight_max_(inflight_max) {
+                         RunChecker& checker, std::uint32_t owner, std::uint32_t inflight_max)
+    : loop_(loop),
+      pool_(pool),
+      sink_(sink),
+      checker_(checker),
+      owner_(owner),
+      inflight_max_(inflight_max) {
   assert(inflight_max > 0);
   loop_.add_last_ticker(*this);
 }
@@ -37,10 +42,17 @@ bool OpenBatches::ready() noexcept {
 
 flow::Batch* OpenBatches::room_for(Level level, std::size_t payload_size,
                                    std::size_t attrs_size) noexcept {
+  check(slot(level));
+  return room_for_unseen(level, payload_size, attrs_size);
+}
+
+flow::Batch* OpenBatches::room_for_unseen(Level level, std::size_t payload_size,
+                                          std::size_t attrs_size) noexcept {
   Slot& own = slot(level);
   if (own.open != nullptr && !own.open->fits(payload_size, attrs_size)) seal(own);
   if (!ensure(own)) return nullptr;
   if (own.open->empty()) {
+    own.seen = 0;
     const io::Io& io = loop_.io();
     own.open->open(level, io.wall_now(), loop_.now(), io.boot_id(), io.wall_trusted());
   }
@@ -49,13 +61,36 @@ flow::Batch* OpenBatches::room_for(Level level, std::size_t payload_size,
 }
 
 void OpenBatches::appended(flow::Batch& batch) noexcept {
-  assert(slot(batch.level()).open == &batch);
-  if (batch.size() == batch_records_max) seal(slot(batch.level()));
+  Slot& own = slot(batch.level());
+  assert(own.open == &batch && own.seen + 1 == batch.size());
+  own.seen = batch.size();
+  if (batch.size() == batch_records_max) seal(own);
+}
+
+void OpenBatches::appended_unseen(flow::Batch& batch, flow::RefusalSink& refusals) noexcept {
+  Slot& own = slot(batch.level());
+  assert(own.open == &batch && own.seen < batch.size());
+  assert(own.seen + 1 == batch.size() || own.refusals == &refusals);
+  own.refusals = &refusals;
+  const bool full = batch.size() == batch_records_max;
+  if (full || batch.size() - own.seen == run_records_max ||
+      batch.payloads_from(own.seen).size() >= run_bytes_max) {
+    check(own);
+  }
+  if (full && batch.size() == batch_records_max) seal(own);
+}
+
+void OpenBatches::check(Slot& own) noexcept {
+  if (own.open == nullptr || own.seen >= own.open->size()) return;
+  const std::uint32_t first = std::exchange(own.seen, own.open->size());
+  checker_.check_run(*own.open, first, *own.refusals);
+  own.seen = own.open->size();
 }
 
 void OpenBatches::seal(Slot& own) noexcept {
+  check(own);
+  if (own.open->empty()) return;
   flow::Batch* const batch = std::exchange(own.open, nullptr);
-  assert(batch != nullptr && !batch->empty());
   batch->seal();
   batch->owner = owner_;
   batch->sealed_at = loop_.now();
@@ -65,6 +100,7 @@ void OpenBatches::seal(Slot& own) noexcept {
 
 MonoTime OpenBatches::on_tick(MonoTime /*now*/) noexcept {
   for (Slot& own : slots_) {
+    check(own);
     const bool anything = own.open != nullptr && !own.open->empty();
     // An idle journal gets what there is; a busy one gives the next batch time to fill.
     if (anything && (draining_ || own.inflight < inflight_max_)) seal(own);

@@ -16,6 +16,23 @@
 
 namespace tocsin::decode {
 
+/// Looks into payloads that were appended unseen.
+class RunChecker {
+ public:
+  /// The records of `batch` from `first` on, all with tokens for `refusals`. Removes what it
+  /// refuses.
+  virtual void check_run(flow::Batch& batch, std::uint32_t first,
+                         flow::RefusalSink& refusals) noexcept = 0;
+
+ protected:
+  ~RunChecker() = default;
+};
+
+/// Payloads checked in one pass: enough to spread the cost of its beginning, and few enough to be
+/// still in the processor's first cache, with what the pass finds.
+inline constexpr std::uint32_t run_records_max = 64;
+inline constexpr std::size_t run_bytes_max = std::size_t{12} * 1024;
+
 /// On the loop's thread, but for on_batch_available().
 class OpenBatches final : public flow::Receiver,
                           public flow::BatchPool::Waiter,
@@ -23,8 +40,8 @@ class OpenBatches final : public flow::Receiver,
  public:
   /// `owner`: what Batch::owner becomes. `inflight_max`: sealed, unacknowledged batches of one
   /// level above which a batch is left to fill. All references must outlive this.
-  OpenBatches(flow::Loop& loop, flow::BatchPool& pool, flow::BatchSink& sink, std::uint32_t owner,
-              std::uint32_t inflight_max);
+  OpenBatches(flow::Loop& loop, flow::BatchPool& pool, flow::BatchSink& sink, RunChecker& checker,
+              std::uint32_t owner, std::uint32_t inflight_max);
   OpenBatches(const OpenBatches&) = delete;
   OpenBatches& operator=(const OpenBatches&) = delete;
   ~OpenBatches();
@@ -37,6 +54,10 @@ class OpenBatches final : public flow::Receiver,
                                       std::size_t attrs_size) noexcept;
   /// To be called after each append to what room_for() returned.
   void appended(flow::Batch& batch) noexcept;
+  /// The same for a record whose payload nobody has looked into yet.
+  [[nodiscard]] flow::Batch* room_for_unseen(Level level, std::size_t payload_size,
+                                             std::size_t attrs_size) noexcept;
+  void appended_unseen(flow::Batch& batch, flow::RefusalSink& refusals) noexcept;
   void add_ready_listener(flow::Intake::ReadyListener& listener) {
     listeners_.push_back(&listener);
   }
@@ -61,11 +82,14 @@ class OpenBatches final : public flow::Receiver,
   struct Slot {
     flow::Batch* open = nullptr;
     std::uint32_t inflight = 0;
+    std::uint32_t seen = 0;  // Records whose payloads were looked into.
+    flow::RefusalSink* refusals = nullptr;  // Of the others.
   };
 
   MonoTime on_tick(MonoTime now) noexcept override;
   [[nodiscard]] Slot& slot(Level level) noexcept { return slots_[static_cast<std::size_t>(level)]; }
   [[nodiscard]] bool ensure(Slot& slot) noexcept;
+  void check(Slot& slot) noexcept;
   void seal(Slot& slot) noexcept;
   void committed(flow::Batch& batch) noexcept;
   void record_ack_times(const flow::Batch& batch) noexcept;
@@ -73,6 +97,7 @@ class OpenBatches final : public flow::Receiver,
   flow::Loop& loop_;
   flow::BatchPool& pool_;
   flow::BatchSink& sink_;
+  RunChecker& checker_;
   const std::uint32_t owner_;
   const std::uint32_t inflight_max_;
   std::array<Slot, level_count> slots_{};

@@ -128,6 +128,7 @@ void JournalStage::place(Entry& entry) noexcept {
   entry.segment = current_;
   entry.offset = current_->placed;
   current_->placed += size;
+  if (current_->placed > current_->capacity / 2) preparer_.hurry();
   ++current_->users;
   entry.batch->assign(next_sequence_, current_->id);
   next_sequence_ += entry.batch->size();

@@ -4,12 +4,14 @@
 #include <cassert>
 #include <chrono>
 #include <cstring>
+#include <utility>
 
 namespace tocsin::journal {
 namespace {
 constexpr std::size_t chunk_size = 256 * 1024;
 constexpr std::uint64_t size_first = std::uint64_t{4} << 20U;
 constexpr std::uint64_t size_growth = 4;
+constexpr std::uint32_t hurried_writes_max = 8;
 }  // namespace
 
 SegmentPreparer::SegmentPreparer(flow::Loop& loop, std::string directory, const Options& options)
@@ -43,33 +45,45 @@ void SegmentPreparer::start() {
   file_open_ = true;
   // The page cache would cost a copy of every event, and keep what nobody reads again.
   io.write_directly(file_);
-  filled_ = 0;
+  next_ = 0;
+  write_error_ = 0;
   state_ = State::filling;
-  fill_next();
+  fill();
 }
 
-void SegmentPreparer::fill_next() {
-  writing_ = std::min<std::uint64_t>(zeros_.size(), size_ - filled_);
-  const auto bytes = zeros_.span().first(writing_);
-  const bool last = filled_ + writing_ == size_;
-  if (last) {
-    loop_.io().write_and_sync(file_, bytes, filled_, *this);
-  } else {
-    loop_.io().write(file_, bytes, filled_, *this);
+void SegmentPreparer::hurry() {
+  if (std::exchange(hurried_, true) || state_ != State::filling) return;
+  if (!stopped_ && write_error_ == 0) fill();
+}
+
+void SegmentPreparer::fill() {
+  const std::uint32_t writes_max = hurried_ ? hurried_writes_max : 1;
+  while (pending_ < writes_max && next_ < size_) {
+    const auto bytes = zeros_.span().first(std::min<std::uint64_t>(zeros_.size(), size_ - next_));
+    const bool last = next_ + bytes.size() == size_;
+    // The sync must begin after all other writes have ended.
+    if (last && pending_ > 0) return;
+    const std::uint64_t offset = std::exchange(next_, next_ + bytes.size());
+    ++pending_;
+    if (last) {
+      loop_.io().write_and_sync(file_, bytes, offset, *this);
+    } else {
+      loop_.io().write(file_, bytes, offset, *this);
+    }
   }
 }
 
 void SegmentPreparer::on_file_done(io::Errno error) noexcept {
-  assert(state_ == State::filling);
-  if (error != 0) return fail(error);
-  filled_ += writing_;
-  if (filled_ == size_) {
-    state_ = State::ready;
-  } else if (stopped_) {
-    state_ = State::idle;
-  } else {
-    fill_next();
-  }
+  assert(state_ == State::filling && pending_ > 0);
+  --pending_;
+  if (write_error_ == 0) write_error_ = error;
+  if (write_error_ == 0 && !stopped_) fill();
+  if (pending_ == 0) finish_filling();
+}
+
+void SegmentPreparer::finish_filling() {
+  if (write_error_ != 0) return fail(write_error_);
+  state_ = next_ == size_ ? State::ready : State::idle;
 }
 
 void SegmentPreparer::on_timer(MonoTime) noexcept { start(); }
@@ -110,6 +124,7 @@ Result<io::FileId, io::Errno> SegmentPreparer::take(std::uint64_t segment_id) {
   }
   file_open_ = false;
   state_ = State::idle;
+  hurried_ = false;
   delay_ = delay_min_;
   size_ = size_of_next(1);
   return file_;

@@ -23,6 +23,9 @@ class SegmentPreparer final : io::FileHandler, flow::Timer {
 
   /// Begins a spare file unless one is there or on its way.
   void start();
+  /// The spare is wanted soon: takes as much of the disk as there is. Until the next take(). Else
+  /// one write at a time leaves the disk to commits.
+  void hurry();
   [[nodiscard]] bool ready() const noexcept { return state_ == State::ready; }
   /// Waits for the next try.
   [[nodiscard]] bool failed() const noexcept { return state_ == State::failed; }
@@ -42,7 +45,8 @@ class SegmentPreparer final : io::FileHandler, flow::Timer {
   enum class State : std::uint8_t { idle, filling, ready, failed };
   void on_file_done(io::Errno error) noexcept override;
   void on_timer(MonoTime now) noexcept override;
-  void fill_next();
+  void fill();
+  void finish_filling();
   void fail(io::Errno error) noexcept;
 
   flow::Loop& loop_;
@@ -57,8 +61,10 @@ class SegmentPreparer final : io::FileHandler, flow::Timer {
   bool file_open_ = false;
   bool stopped_ = false;
   io::FileId file_;
-  std::uint64_t filled_ = 0;
-  std::uint64_t writing_ = 0;
+  bool hurried_ = false;
+  std::uint64_t next_ = 0;  // Up to where writes have begun.
+  std::uint32_t pending_ = 0;
+  io::Errno write_error_ = 0;
   Duration delay_;
   std::uint64_t failures_ = 0;
   io::Errno last_error_ = 0;

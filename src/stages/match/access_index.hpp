@@ -5,6 +5,7 @@
 // Exact values and prefixes lie in one hash table; ranges of a field in an interval tree.
 
 #include <array>
+#include <cassert>
 #include <cstdint>
 #include <span>
 #include <string_view>
@@ -70,10 +71,18 @@ class AccessIndex {
   void file(FieldIndex field, const Predicate& predicate, ConjunctionIndex owner);
   void freeze();
 
+  /// Whether anything is filed that a value like this could find; its number is not looked at.
+  [[nodiscard]] bool may_find(FieldIndex field, const Scalar& value) const noexcept {
+    if (field >= fields_.size()) return false;
+    const Field& slot = fields_[field];
+    if (slot.any || slot.exact.may_hold(value)) return true;
+    if (value.kind == ScalarKind::string) return slot.prefix_classes != 0;
+    return value.kind == ScalarKind::number && !slot.ranges.empty();
+  }
   /// Calls visit(conjunction) for everything that may accept `value`; perhaps more than once.
   template <class Visit>
   void probe(FieldIndex field, const Scalar& value, Visit&& visit) const {
-    if (field >= fields_.size()) return;
+    assert(field < fields_.size());
     const Field& slot = fields_[field];
     if (slot.exact.may_hold(value)) visit_posting(exact_hash(field, value), visit);
     if (slot.any) visit_posting(any_hash(field), visit);

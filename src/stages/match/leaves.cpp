@@ -85,7 +85,6 @@ const std::uint32_t* LeafSet::walk(NodeIndex node, json::Value value, ScopeIndex
     leaf.value.text = characters(value.raw_string());
   } else if (kind == json::Kind::number) {
     leaf.value.text = value.text();
-    leaf.value.number = parse_decimal(leaf.value.text);
   }
   return value.after();
 }

@@ -25,7 +25,7 @@ struct Scope {
 };
 
 struct Leaf {
-  Scalar value;
+  Scalar value;  ///< Numbers unread: see LeafSet::value().
   FieldIndex field = PathTrie::no_field;  ///< no_field: overridden by a later duplicate key.
   ScopeIndex scope = 0;
   LeafIndex next = 0;  ///< The next leaf of the same field, in document order, or no_leaf.
@@ -50,6 +50,14 @@ class LeafSet {
 
   [[nodiscard]] std::span<const Leaf> leaves() const noexcept { return leaves_; }
   [[nodiscard]] const Leaf& leaf(LeafIndex index) const noexcept { return leaves_[index]; }
+  /// A leaf's value, and if it is a number, read: most are never asked for.
+  [[nodiscard]] const Scalar& value(LeafIndex index) noexcept {
+    Scalar& value = leaves_[index].value;
+    if (value.kind == ScalarKind::number && value.number.token.empty()) {
+      value.number = parse_decimal(value.text);
+    }
+    return value;
+  }
   [[nodiscard]] LeafIndex first(FieldIndex field) const noexcept {
     return fields_[field].epoch == epoch_ ? fields_[field].first : no_leaf;
   }

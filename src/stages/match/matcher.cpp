@@ -71,9 +71,10 @@ void Matcher::match(const RecordView& record, std::vector<RuleIndex>& out) {
   if (!source.empty()) leaves_->add(source_field, {ScalarKind::string, source, {}});
   if (document_) leaves_->collect(*document_, record.payload());
   leaves_->link();
-  for (const Leaf& leaf : leaves_->leaves()) {
-    if (leaf.field == PathTrie::no_field) continue;
-    rules_->index().probe(leaf.field, leaf.value,
+  const std::span<const Leaf> leaves = leaves_->leaves();
+  for (LeafIndex i = 0; i < leaves.size(); ++i) {
+    if (!rules_->index().may_find(leaves[i].field, leaves[i].value)) continue;
+    rules_->index().probe(leaves[i].field, leaves_->value(i),
                           [&](ConjunctionIndex index) { consider(index, out); });
   }
   for (const ConjunctionIndex index : rules_->always()) consider(index, out);

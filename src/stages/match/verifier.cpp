@@ -19,10 +19,10 @@ bool accepted(std::span<const Predicate> predicates, const Scalar& value) noexce
   return false;
 }
 
-bool any_accepted(std::span<const Predicate> predicates, const LeafSet& leaves,
+bool any_accepted(std::span<const Predicate> predicates, LeafSet& leaves,
                   FieldIndex field) noexcept {
   for (LeafIndex i = leaves.first(field); i != LeafSet::no_leaf; i = leaves.leaf(i).next) {
-    if (accepted(predicates, leaves.leaf(i).value)) return true;
+    if (accepted(predicates, leaves.value(i))) return true;
   }
   return false;
 }
@@ -32,13 +32,13 @@ std::size_t lowest(std::uint64_t mask) noexcept {
 }
 }  // namespace
 
-bool Verifier::holds(const RuleSet& rules, const Conjunction& conjunction, const LeafSet& leaves) {
+bool Verifier::holds(const RuleSet& rules, const Conjunction& conjunction, LeafSet& leaves) {
   return leaves.scopes().size() == 1 ? holds_flat(rules, conjunction, leaves)
                                      : holds_in_arrays(rules, conjunction, leaves);
 }
 
 bool Verifier::holds_flat(const RuleSet& rules, const Conjunction& conjunction,
-                          const LeafSet& leaves) const {
+                          LeafSet& leaves) const {
   for (const FieldTest& test : rules.tests(conjunction)) {
     const bool holds = test.absent ? leaves.first(test.field) == LeafSet::no_leaf
                                    : any_accepted(rules.predicates(test), leaves, test.field);
@@ -48,7 +48,7 @@ bool Verifier::holds_flat(const RuleSet& rules, const Conjunction& conjunction,
 }
 
 bool Verifier::holds_in_arrays(const RuleSet& rules, const Conjunction& conjunction,
-                               const LeafSet& leaves) {
+                               LeafSet& leaves) {
   found_.clear();
   TestMask present = 0;
   TestMask absent = 0;
@@ -58,7 +58,7 @@ bool Verifier::holds_in_arrays(const RuleSet& rules, const Conjunction& conjunct
     parts_[index] = found_.size();
     (test.absent ? absent : present) |= TestMask{1} << index;
     for (LeafIndex i = leaves.first(test.field); i != LeafSet::no_leaf; i = leaves.leaf(i).next) {
-      if (test.absent || accepted(rules.predicates(test), leaves.leaf(i).value)) {
+      if (test.absent || accepted(rules.predicates(test), leaves.value(i))) {
         found_.push_back(leaves.leaf(i).scope);
       }
     }

@@ -18,7 +18,7 @@ namespace tocsin::match {
 class Verifier {
  public:
   [[nodiscard]] bool holds(const RuleSet& rules, const Conjunction& conjunction,
-                           const LeafSet& leaves);
+                           LeafSet& leaves);
 
  private:
   using TestMask = std::uint64_t;
@@ -29,8 +29,8 @@ class Verifier {
   static_assert(conjunction_tests_max <= 64, "tests of a conjunction are bits of a mask");
 
   bool holds_flat(const RuleSet& rules, const Conjunction& conjunction,
-                  const LeafSet& leaves) const;
-  bool holds_in_arrays(const RuleSet& rules, const Conjunction& conjunction, const LeafSet& leaves);
+                  LeafSet& leaves) const;
+  bool holds_in_arrays(const RuleSet& rules, const Conjunction& conjunction, LeafSet& leaves);
   bool satisfy(ScopeIndex scope, TestMask present, TestMask absent) const;
   bool place_below(ScopeIndex scope, TestMask below, TestMask absent) const;
   bool place_group(ScopeIndex scope, std::size_t leader, TestMask group, TestMask absent) const;

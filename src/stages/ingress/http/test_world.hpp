@@ -40,6 +40,10 @@ class FakeIntake final : public flow::Intake {
     acks.push_back(ack);
     return flow::Accepted{.id = {.hi = 1, .lo = next_id++}, .type = "a\"b", .data = "{\"x\":1}"};
   }
+  flow::Taken take(const flow::PlainEvent&, const flow::AckToken&,
+                   flow::RefusalSink&) noexcept override {
+    return flow::Taken::unusual;
+  }
   /// Entries are separated by ',' or line feeds; an entry that contains "bad" is refused, and one
   /// for which `room` is used up has to wait.
   Result<std::uint32_t, flow::Rejection> add_all(const flow::RawEvent& event, flow::BatchForm form,

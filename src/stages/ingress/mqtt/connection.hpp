@@ -48,6 +48,8 @@ class MqttConnection final : public io::StreamHandler, public flow::Timer {
   void open(io::StreamControl& control, io::StreamId stream, const io::Endpoint& peer,
             std::string_view certificate_name) noexcept;
   void on_ack(std::uint16_t packet_id, bool stored) noexcept;
+  /// A publish that was taken is refused after all; `packet_id` 0: of QoS 0.
+  void on_refused(std::uint16_t packet_id, const flow::Rejection& rejection) noexcept;
   void on_capacity() noexcept;
   /// Its pause for a quota is over.
   void end_pause() noexcept { go_on(stop_quota); }
@@ -187,6 +189,8 @@ class MqttConnection final : public io::StreamHandler, public flow::Timer {
   enum class Quota : std::uint8_t { granted, refused, paused };
   [[nodiscard]] Quota take_quota(const mqtt::Publish& publish) noexcept;
   bool submit(const mqtt::Publish& publish) noexcept;
+  [[nodiscard]] flow::Taken take(const mqtt::Publish& publish) noexcept;
+  bool submit_unusual(const mqtt::Publish& publish) noexcept;
   void refuse_publish(const mqtt::Publish& publish, const flow::Rejection& rejection) noexcept;
   void put_ack(mqtt::PacketType type, std::uint16_t packet_id, mqtt::ReasonCode reason,
                std::string_view detail = {}) noexcept;

@@ -134,6 +134,39 @@ MqttConnection::Quota MqttConnection::take_quota(const mqtt::Publish& publish) n
 }
 
 bool MqttConnection::submit(const mqtt::Publish& publish) noexcept {
+  switch (take(publish)) {
+    case flow::Taken::yes:
+      quota_taken_ = false;
+      server_.stats().publishes.add();
+      return true;
+    case flow::Taken::no_room:
+      stop(stop_capacity);
+      return false;
+    case flow::Taken::unusual:
+      break;
+  }
+  return submit_unusual(publish);
+}
+
+flow::Taken MqttConnection::take(const mqtt::Publish& publish) noexcept {
+  if (publish.qos == 2 || !publish.properties.empty() || session_->no_local_count > 0) {
+    return flow::Taken::unusual;
+  }
+  flow::AckToken token{nullptr, slot_, generation_, publish.packet_id};
+  if (publish.qos > 0) {
+    token.sink = &server_;
+    ++inflight_;  // Before: it may be refused from within the call.
+  }
+  const flow::PlainEvent event{.topic = publish.topic,
+                               .payload = publish.payload,
+                               .qos = publish.qos,
+                               .retain = publish.retain};
+  const flow::Taken taken = server_.intake().take(event, token, server_);
+  if (publish.qos > 0 && taken != flow::Taken::yes) --inflight_;
+  return taken;
+}
+
+bool MqttConnection::submit_unusual(const mqtt::Publish& publish) noexcept {
   Submission submission{.topic = publish.topic,
                         .payload = publish.payload,
                         .properties = publish.properties,
@@ -225,6 +258,16 @@ void MqttConnection::on_ack(std::uint16_t packet_id, bool stored) noexcept {
       put_ack(PacketType::puback, packet_id, reason_of(flow::Refusal::commit_failed));
     }
   }
+  go_on(stop_inflight);
+  finish_if_idle();
+}
+
+void MqttConnection::on_refused(std::uint16_t packet_id,
+                                const flow::Rejection& rejection) noexcept {
+  if (packet_id == 0 || (state_ != State::connected && state_ != State::finishing)) return;
+  assert(inflight_ > 0);
+  --inflight_;
+  put_ack(PacketType::puback, packet_id, reason_of(rejection.reason), rejection.detail);
   go_on(stop_inflight);
   finish_if_idle();
 }

@@ -80,6 +80,10 @@ class FakeIntake final : public flow::Intake {
     events.push_back(std::move(event));
     return flow::Accepted{};
   }
+  flow::Taken take(const flow::PlainEvent&, const flow::AckToken&,
+                   flow::RefusalSink&) noexcept override {
+    return flow::Taken::unusual;
+  }
   Result<std::uint32_t, flow::Rejection> add_all(const flow::RawEvent&, flow::BatchForm,
                                                  flow::EntryVerdicts&) noexcept override {
     return Unexpected{flow::Rejection{}};

@@ -112,6 +112,15 @@ void MqttServer::on_ack(const flow::AckToken& token, bool stored) noexcept {
   if (connection != nullptr) connection->on_ack(0, stored);
 }
 
+void MqttServer::on_refused(const flow::AckToken& token,
+                            const flow::Rejection& rejection) noexcept {
+  stats_.refused[static_cast<std::size_t>(rejection.reason)].add();
+  MqttConnection* const connection = find(token.slot, token.generation);
+  if (connection != nullptr) {
+    connection->on_refused(static_cast<std::uint16_t>(token.detail), rejection);
+  }
+}
+
 void MqttServer::on_ready() noexcept {
   wills_ready_ = sessions_.wills_waiting();
   if (wills_ready_) wake();

@@ -44,6 +44,7 @@ class MqttConnection;
 class MqttServer final : public io::AcceptHandler,
                          public flow::AckSink,
                          public flow::Intake::ReadyListener,
+                         public flow::RefusalSink,
                          public flow::Ticker,
                          public flow::Receiver,
                          public MetricSource {
@@ -114,6 +115,7 @@ class MqttServer final : public io::AcceptHandler,
   io::StreamHandler* on_accept(io::StreamId stream, const io::Endpoint& peer) noexcept override;
   void on_accept_error(io::Errno error) noexcept override;
   void on_ack(const flow::AckToken& token, bool stored) noexcept override;
+  void on_refused(const flow::AckToken& token, const flow::Rejection& rejection) noexcept override;
   void on_ready() noexcept override;
   MonoTime on_tick(MonoTime now) noexcept override;
   void on_message(const flow::Message& message) noexcept override;

@@ -64,6 +64,10 @@ class FakeIntake final : public flow::Intake {
     tokens.push_back(ack);
     return flow::Accepted{};
   }
+  flow::Taken take(const flow::PlainEvent&, const flow::AckToken&,
+                   flow::RefusalSink&) noexcept override {
+    return flow::Taken::unusual;
+  }
   Result<std::uint32_t, flow::Rejection> add_all(const flow::RawEvent&, flow::BatchForm,
                                                  flow::EntryVerdicts&) noexcept override {
     return Unexpected{flow::Rejection{}};
