@@ -46,6 +46,15 @@ void AnswerComposer::start_text() {
   }
 }
 
+std::string_view AnswerComposer::quoted(std::string_view type) noexcept {
+  if (type_ != type || quoted_type_.empty()) {
+    type_ = type;
+    quoted_type_.clear();
+    json::append_string(quoted_type_, type);
+  }
+  return quoted_type_;
+}
+
 std::optional<Answer> AnswerComposer::take_events(const http::Request& request, EventRoute route,
                                                   const Task& task) noexcept {
   const auto level = requested_level(request);
@@ -106,7 +115,7 @@ Answer AnswerComposer::take_one(const flow::RawEvent& event, const Task& task) n
   start_text();
   text_ += '{';
   text_ += triggered;
-  json::append_string(text_, outcome->type);
+  text_ += quoted(outcome->type);
   if (event.envelope == flow::Envelope::api && !outcome->data.empty()) {
     text_ += ",\"payload\":";
     text_ += outcome->data;

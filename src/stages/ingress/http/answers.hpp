@@ -67,12 +67,16 @@ class AnswerComposer {
   [[nodiscard]] std::optional<Answer> take_batch(flow::RawEvent event, flow::BatchForm form,
                                                  const Task& task) noexcept;
   void start_text();
+  /// As JSON; the last one is remembered, as most are the same.
+  [[nodiscard]] std::string_view quoted(std::string_view type) noexcept;
 
   flow::Intake& intake_;
   HttpMetrics& metrics_;
   TriggerReader reader_;
   std::string text_;
   std::string fields_;
+  std::string type_;
+  std::string quoted_type_;
 };
 
 }  // namespace tocsin::ingress
