@@ -101,7 +101,8 @@ Answer AnswerComposer::refusal(const flow::Rejection& rejection) noexcept {
   return problem(problem_of(rejection), fields_);
 }
 
-Answer AnswerComposer::take_one(const flow::RawEvent& event, const Task& task) noexcept {
+std::optional<Answer> AnswerComposer::take_one(const flow::RawEvent& event,
+                                               const Task& task) noexcept {
   if (const auto wait = task.sender.take(1, task.now)) {
     return over_quota(task.sender, *wait, task.now);
   }
@@ -110,6 +111,9 @@ Answer AnswerComposer::take_one(const flow::RawEvent& event, const Task& task) n
   if (!outcome) {
     task.queue.unexpect_ack();
     if (wants_patience(outcome.error().reason)) task.sender.give_back(1, task.now);
+    if (outcome.error().reason == flow::Refusal::capacity && task.keeper.keep(0, {}, {})) {
+      return std::nullopt;
+    }
     return refusal(outcome.error());
   }
   start_text();
@@ -123,7 +127,7 @@ Answer AnswerComposer::take_one(const flow::RawEvent& event, const Task& task) n
   text_ += ",\"id\":\"";
   text_ += view(uuid_text(outcome->id.hi, outcome->id.lo));
   text_ += "\"}";
-  return {
+  return Answer{
       .status = 202, .content_type = json_media_type, .body = text_, .kind = AnswerKind::single};
 }
 
@@ -131,7 +135,7 @@ Answer AnswerComposer::take_one(const flow::RawEvent& event, const Task& task) n
 class AnswerComposer::Verdicts final : public flow::EntryVerdicts {
  public:
   Verdicts(AnswerComposer& composer, const Task& task) : composer_(composer), task_(task) {
-    const BatchProgress* const before = task.keeper.progress();
+    const RequestProgress* const before = task.keeper.progress();
     resumed_ = before != nullptr;
     if (resumed_) tally = before->tally;
   }
@@ -197,7 +201,7 @@ class AnswerComposer::Verdicts final : public flow::EntryVerdicts {
 std::optional<Answer> AnswerComposer::take_batch(flow::RawEvent event, flow::BatchForm form,
                                                  const Task& task) noexcept {
   start_text();
-  if (const BatchProgress* const before = task.keeper.progress()) {
+  if (const RequestProgress* const before = task.keeper.progress()) {
     text_ += before->text.view();
     event.first_entry = before->next;
   } else {

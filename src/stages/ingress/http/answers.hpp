@@ -8,9 +8,9 @@
 
 #include "flow/intake.hpp"
 #include "protocol/http/request_parser.hpp"
-#include "stages/ingress/http/batch_progress.hpp"
 #include "stages/ingress/http/metrics.hpp"
 #include "stages/ingress/http/problem.hpp"
+#include "stages/ingress/http/request_progress.hpp"
 #include "stages/ingress/http/response_queue.hpp"
 #include "stages/ingress/http/sender.hpp"
 #include "stages/ingress/http/trigger.hpp"
@@ -44,7 +44,7 @@ class AnswerComposer {
     /// Names the response, with the entry's index in the low half of `detail`.
     const flow::AckToken& token;
     ResponseQueue& queue;  ///< Is composing the response, which waits for the acknowledgements.
-    BatchKeeper& keeper;
+    RequestKeeper& keeper;
   };
   /// Takes in the events of a request. Nothing: the keeper has kept it, and the same call goes on
   /// with it when capacity is back.
@@ -63,7 +63,8 @@ class AnswerComposer {
  private:
   class Verdicts;
   [[nodiscard]] Answer refusal(const flow::Rejection& rejection) noexcept;
-  [[nodiscard]] Answer take_one(const flow::RawEvent& event, const Task& task) noexcept;
+  [[nodiscard]] std::optional<Answer> take_one(const flow::RawEvent& event,
+                                               const Task& task) noexcept;
   [[nodiscard]] std::optional<Answer> take_batch(flow::RawEvent event, flow::BatchForm form,
                                                  const Task& task) noexcept;
   void start_text();

@@ -25,7 +25,7 @@ class HttpServer;
 class HttpConnection final : public io::StreamHandler,
                              public flow::Timer,
                              private ResponseQueue::Substitute,
-                             private BatchKeeper {
+                             private RequestKeeper {
  public:
   HttpConnection(HttpServer& server, std::uint32_t slot) : server_(server), slot_(slot) {}
 
@@ -102,7 +102,7 @@ class HttpConnection final : public io::StreamHandler,
   void respond(const http::Request& request, const Answer& answer) noexcept;
   [[nodiscard]] std::optional<Answer> take_events(http::Request request,
                                                   std::uint32_t ordinal) noexcept;
-  [[nodiscard]] const BatchProgress* progress() noexcept override { return progress_.get(); }
+  [[nodiscard]] const RequestProgress* progress() noexcept override { return progress_.get(); }
   [[nodiscard]] bool keep(std::uint32_t next, const BatchTally& tally,
                           std::string_view text) noexcept override;
   [[nodiscard]] Answer ask_router(const http::Request& request) noexcept;
@@ -156,9 +156,9 @@ class HttpConnection final : public io::StreamHandler,
   MonoTime phase_end_ = MonoTime::max();
   MonoTime timer_due_ = MonoTime::max();
   http::RecentHeads recent_heads_;
-  std::unique_ptr<HttpExchange> exchange_;   // Null while idle.
-  std::unique_ptr<BatchProgress> progress_;  // Null but for a held batch taken in part.
-  std::unique_ptr<HttpClient> client_;       // Null while nobody authenticates.
+  std::unique_ptr<HttpExchange> exchange_;     // Null while idle.
+  std::unique_ptr<RequestProgress> progress_;  // Null but for what capacity stopped half-way.
+  std::unique_ptr<HttpClient> client_;         // Null while nobody authenticates.
 };
 
 }  // namespace tocsin::ingress

@@ -166,7 +166,7 @@ std::optional<Answer> HttpConnection::take_events(http::Request request,
 bool HttpConnection::keep(std::uint32_t next, const BatchTally& tally,
                           std::string_view text) noexcept {
   if (!exchange_->parser.keep()) return false;
-  auto progress = std::make_unique<BatchProgress>(server_.budget_);
+  auto progress = std::make_unique<RequestProgress>(server_.budget_);
   if (!progress->text.append(text)) return false;
   progress->next = next;
   progress->tally = tally;

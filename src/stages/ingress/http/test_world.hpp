@@ -37,6 +37,8 @@ class FakeIntake final : public flow::Intake {
                                               const flow::AckToken& ack) noexcept override {
     note(event);
     if (refuse) return Unexpected{*refuse};
+    if (room == 0) return Unexpected{flow::Rejection{.reason = flow::Refusal::capacity}};
+    --room;
     acks.push_back(ack);
     return flow::Accepted{.id = {.hi = 1, .lo = next_id++}, .type = "a\"b", .data = "{\"x\":1}"};
   }
@@ -88,7 +90,7 @@ class FakeIntake final : public flow::Intake {
   }
 
   bool is_ready = true;
-  std::uint32_t room = UINT32_MAX;  ///< Entries of batches that find memory.
+  std::uint32_t room = UINT32_MAX;  ///< Events that find memory.
   std::optional<flow::Rejection> refuse;
   flow::Rejection entry_refusal{
       .reason = flow::Refusal::unknown_source, .detail = "no such source", .pointer = "/event"};

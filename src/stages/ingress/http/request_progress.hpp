@@ -1,5 +1,5 @@
 #pragma once
-// A batch that found no memory for some of its entries, and goes on when there is some.
+// A request that found no memory for some of its events, and goes on when there is some.
 
 #include <cstdint>
 #include <optional>
@@ -21,8 +21,9 @@ struct BatchTally {
   std::optional<Duration> client_wait;  ///< The whole batch is refused for so long.
 };
 
-struct BatchProgress {
-  explicit BatchProgress(ByteBudget& budget) noexcept : text(&budget) {}
+/// For a single event, that it has begun is all there is to know.
+struct RequestProgress {
+  explicit RequestProgress(ByteBudget& budget) noexcept : text(&budget) {}
 
   std::uint32_t next = 0;     ///< The entry to go on with.
   std::uint32_t ordinal = 0;  ///< Of the response.
@@ -30,17 +31,17 @@ struct BatchProgress {
   ByteBuffer text;  ///< The answer's body so far.
 };
 
-/// Whoever can keep a request until there is capacity.
-class BatchKeeper {
+/// Can keep a request until there is capacity.
+class RequestKeeper {
  public:
-  /// Where the batch that is being taken left off: null when this is its beginning.
-  [[nodiscard]] virtual const BatchProgress* progress() noexcept = 0;
+  /// Where the request that is being taken left off: null when this is its beginning.
+  [[nodiscard]] virtual const RequestProgress* progress() noexcept = 0;
   /// Keeps the request and this of it. False: it cannot, and the rest is refused.
   [[nodiscard]] virtual bool keep(std::uint32_t next, const BatchTally& tally,
                                   std::string_view text) noexcept = 0;
 
  protected:
-  ~BatchKeeper() = default;
+  ~RequestKeeper() = default;
 };
 
 }  // namespace tocsin::ingress

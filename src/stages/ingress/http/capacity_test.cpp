@@ -1,4 +1,4 @@
-// Batches that find memory for a part of their entries only.
+// Requests that find memory for a part of their events only, or for none.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -18,7 +18,12 @@ std::string batch(std::string_view body, std::string_view fields = "") {
          "Content-Length: " + std::to_string(body.size()) + "\r\n\r\n" + std::string(body);
 }
 
-class HttpBatchCapacityTest : public ::testing::Test {
+std::string event(std::string_view body) {
+  return "POST /api/events HTTP/1.1\r\nHost: localhost\r\nContent-Length: " +
+         std::to_string(body.size()) + "\r\n\r\n" + std::string(body);
+}
+
+class HttpCapacityTest : public ::testing::Test {
  protected:
   void start(HttpOptions options = {}) {
     server_ =
@@ -52,7 +57,7 @@ class HttpBatchCapacityTest : public ::testing::Test {
 
 // Goal: the client sees one answer with every entry accepted, in order, as if there had been memory
 // from the start; each entry is taken once; requests behind it wait.
-TEST_F(HttpBatchCapacityTest, GoesOnWhereItStopped) {
+TEST_F(HttpCapacityTest, GoesOnWhereItStopped) {
   start();
   auto& client = io_.connect_client();
   intake_.room = 2;
@@ -86,7 +91,7 @@ TEST_F(HttpBatchCapacityTest, GoesOnWhereItStopped) {
 }
 
 // Goal: not even the first entry finds room, and nothing is charged twice.
-TEST_F(HttpBatchCapacityTest, ChargesABatchOnce) {
+TEST_F(HttpCapacityTest, ChargesABatchOnce) {
   start();
   flow::QuotaTable quotas({.address_rate = 1, .address_burst = 3}, 1);
   server_->set_quotas(&quotas);
@@ -106,7 +111,7 @@ TEST_F(HttpBatchCapacityTest, ChargesABatchOnce) {
 }
 
 // Goal: who cannot be kept gets verdicts at once, and a failed commit names the right entries.
-TEST_F(HttpBatchCapacityTest, WithoutMemoryTheRestIsRefused) {
+TEST_F(HttpCapacityTest, WithoutMemoryTheRestIsRefused) {
   HttpOptions options;
   options.carry_bytes_max = 1500;
   start(options);
@@ -118,7 +123,7 @@ TEST_F(HttpBatchCapacityTest, WithoutMemoryTheRestIsRefused) {
   EXPECT_THAT(client.sent, HasSubstr("urn:tocsin:problem:capacity"));
 }
 
-TEST_F(HttpBatchCapacityTest, FailedCommitsOfEitherPartAreNamed) {
+TEST_F(HttpCapacityTest, FailedCommitsOfEitherPartAreNamed) {
   start();
   auto& client = io_.connect_client();
   intake_.room = 2;
@@ -136,8 +141,36 @@ TEST_F(HttpBatchCapacityTest, FailedCommitsOfEitherPartAreNamed) {
   EXPECT_EQ(client.sent.find("000002"), std::string::npos);
 }
 
+// Goal: single events wait like batches, in their order, and are charged once.
+TEST_F(HttpCapacityTest, ASingleEventWaits) {
+  start();
+  flow::QuotaTable quotas({.address_rate = 1, .address_burst = 3}, 1);
+  server_->set_quotas(&quotas);
+  auto& client = io_.connect_client();
+  intake_.room = 1;
+  test::FakeIo::deliver(client, event("1") + event("2") + event("3"));
+  intake_.set_ready();
+  settle_all();
+  EXPECT_EQ(intake_.acks.size(), 1U);
+  EXPECT_FALSE(client.receiving);
+  intake_.room = UINT32_MAX;
+  intake_.set_ready();
+  settle_all();
+  EXPECT_EQ(intake_.acks.size(), 3U);
+  EXPECT_EQ(intake_.events.back().payload, "3");
+  EXPECT_THAT(client.sent, Not(HasSubstr("HTTP/1.1 4")));
+  EXPECT_THAT(client.sent, Not(HasSubstr("HTTP/1.1 5")));
+  std::size_t answers = 0;
+  for (std::size_t at = client.sent.find("HTTP/1.1 202 "); at != std::string::npos;
+       at = client.sent.find("HTTP/1.1 202 ", at + 1)) {
+    ++answers;
+  }
+  EXPECT_EQ(answers, 3U);
+  EXPECT_TRUE(client.receiving);
+}
+
 // Goal: a client that leaves meanwhile takes everything of its own along.
-TEST_F(HttpBatchCapacityTest, TheClientMayLeave) {
+TEST_F(HttpCapacityTest, TheClientMayLeave) {
   start();
   auto& client = io_.connect_client();
   intake_.room = 1;
