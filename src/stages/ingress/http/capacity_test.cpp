@@ -1,6 +1,7 @@
 // Requests that find memory for a part of their events only, or for none.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <zlib.h>
 
 #include "flow/quota_table.hpp"
 #include "stages/ingress/http/server.hpp"
@@ -141,7 +142,34 @@ TEST_F(HttpCapacityTest, FailedCommitsOfEitherPartAreNamed) {
   EXPECT_EQ(client.sent.find("000002"), std::string::npos);
 }
 
-// Goal: single events wait like batches, in their order, and are charged once.
+// Goal: a compressed batch is unpacked again and goes on at the same entry.
+TEST_F(HttpCapacityTest, ACompressedBatchGoesOnToo) {
+  start();
+  std::string packed(256, '\0');
+  z_stream stream{};
+  ASSERT_EQ(deflateInit2(&stream, 9, Z_DEFLATED, 16 + MAX_WBITS, 9, Z_DEFAULT_STRATEGY), Z_OK);
+  std::string body = "[1,2,3]";
+  stream.next_in = reinterpret_cast<Bytef*>(body.data());
+  stream.avail_in = static_cast<uInt>(body.size());
+  stream.next_out = reinterpret_cast<Bytef*>(packed.data());
+  stream.avail_out = static_cast<uInt>(packed.size());
+  ASSERT_EQ(deflate(&stream, Z_FINISH), Z_STREAM_END);
+  packed.resize(packed.size() - stream.avail_out);
+  deflateEnd(&stream);
+  auto& client = io_.connect_client();
+  intake_.room = 1;
+  test::FakeIo::deliver(client, batch(packed, "Content-Encoding: gzip\r\n"));
+  EXPECT_EQ(intake_.acks.size(), 1U);
+  intake_.room = UINT32_MAX;
+  intake_.set_ready();
+  settle_all();
+  EXPECT_THAT(client.sent, StartsWith("HTTP/1.1 202 "));
+  EXPECT_EQ(intake_.acks.size(), 3U);
+  EXPECT_EQ(intake_.events.back().payload, body);
+}
+
+// Goal: single events wait like batches, in their order, and are charged once; answers before them
+// leave meanwhile.
 TEST_F(HttpCapacityTest, ASingleEventWaits) {
   start();
   flow::QuotaTable quotas({.address_rate = 1, .address_burst = 3}, 1);
@@ -152,6 +180,7 @@ TEST_F(HttpCapacityTest, ASingleEventWaits) {
   intake_.set_ready();
   settle_all();
   EXPECT_EQ(intake_.acks.size(), 1U);
+  EXPECT_THAT(client.sent, HasSubstr("000001\"}"));
   EXPECT_FALSE(client.receiving);
   intake_.room = UINT32_MAX;
   intake_.set_ready();
