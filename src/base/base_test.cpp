@@ -84,6 +84,8 @@ TEST(Uuid, TextRoundTripAndVersionBits) {
   EXPECT_EQ(id.hi >> 16U, 1'700'000'000'123U);
   EXPECT_EQ(id.lo >> 62U, 2U);
   EXPECT_FALSE(uuid_parse("not a uuid").has_value());
+  EXPECT_EQ(view(uuid_text(0x0123456789ABCDEF, 0xFEDCBA9876543210)),
+            "01234567-89ab-cdef-fedc-ba9876543210");
 }
 
 TEST(Uuid, IncreasesEvenWhenTheClockGoesBack) {

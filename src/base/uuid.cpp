@@ -1,11 +1,25 @@
 #include "base/uuid.hpp"
 
+#include <bit>
+#include <cstring>
+
 #include "base/ascii.hpp"
 
 namespace tocsin {
 namespace {
 
-constexpr std::string_view digits = "0123456789abcdef";
+// Eight digits at once: each nibble becomes a byte, and what is above 9 is moved on to 'a'.
+void put_hex(std::uint32_t value, char* to) noexcept {
+  std::uint64_t x = value;
+  x = (x | x << 16U) & 0x0000FFFF0000FFFF;
+  x = (x | x << 8U) & 0x00FF00FF00FF00FF;
+  x = (x | x << 4U) & 0x0F0F0F0F0F0F0F0F;
+  const std::uint64_t letters = (x + 0x0606060606060606) >> 4U & 0x0101010101010101;
+  x += 0x3030303030303030 + letters * ('a' - '9' - 1);
+  // The highest digit first, whatever the machine's byte order.
+  if constexpr (std::endian::native == std::endian::little) x = __builtin_bswap64(x);
+  std::memcpy(to, &x, sizeof(x));
+}
 
 constexpr bool is_dash(std::size_t at) noexcept {
   return at == 8 || at == 13 || at == 18 || at == 23;
@@ -14,17 +28,18 @@ constexpr bool is_dash(std::size_t at) noexcept {
 }  // namespace
 
 UuidText uuid_text(std::uint64_t hi, std::uint64_t lo) noexcept {
-  // Where the two digits of each byte stand. Unrolled, this is no loop over characters.
-  constexpr std::array<std::uint8_t, 16> places{0,  2,  4,  6,  9,  11, 14, 16,
-                                                19, 21, 24, 26, 28, 30, 32, 34};
+  std::array<char, 32> all;
+  put_hex(static_cast<std::uint32_t>(hi >> 32U), &all[0]);
+  put_hex(static_cast<std::uint32_t>(hi), &all[8]);
+  put_hex(static_cast<std::uint32_t>(lo >> 32U), &all[16]);
+  put_hex(static_cast<std::uint32_t>(lo), &all[24]);
   UuidText text;
+  std::memcpy(&text[0], &all[0], 8);
+  std::memcpy(&text[9], &all[8], 4);
+  std::memcpy(&text[14], &all[12], 4);
+  std::memcpy(&text[19], &all[16], 4);
+  std::memcpy(&text[24], &all[20], 12);
   text[8] = text[13] = text[18] = text[23] = '-';
-  for (std::size_t i = 0; i < places.size(); ++i) {
-    const std::uint64_t word = i < 8 ? hi : lo;
-    const std::uint64_t byte = word >> (56 - 8 * (i % 8));
-    text[places[i]] = digits[byte >> 4U & 0xFU];
-    text[places[i] + 1U] = digits[byte & 0xFU];
-  }
   return text;
 }
 

@@ -83,6 +83,8 @@ struct RawEvent {
   /// Who must be allowed to publish to the name of the event's source; null: nobody asks.
   const Identity* sender = nullptr;
   const MqttMessage* message = nullptr;  ///< Set when the event came over our MQTT listener.
+  /// Of a batch: entries before this one have been dealt with (see EntryVerdicts::postpone).
+  std::uint32_t first_entry = 0;
   /// Where no event source matches it is taken as Envelope::message instead of being refused.
   bool message_if_unmatched = false;
 };
@@ -129,6 +131,9 @@ class EntryVerdicts {
   virtual AckToken token(std::uint32_t index) noexcept = 0;
   virtual void on_entry(std::uint32_t index,
                         const Result<Accepted, Rejection>& verdict) noexcept = 0;
+  /// There is no memory for entry `index`, whose token is void. True: add_all() ends here, and is
+  /// called again with first_entry = `index` when capacity is back. False: the entry is refused.
+  virtual bool postpone(std::uint32_t) noexcept { return false; }
 
  protected:
   ~EntryVerdicts() = default;
@@ -151,8 +156,8 @@ class Intake {
   [[nodiscard]] virtual Taken take(const PlainEvent& event, const AckToken& ack,
                                    RefusalSink& refusals) noexcept = 0;
   /// Decodes every entry of a batch body (`event.payload`; `event.envelope` is that of each
-  /// entry). Returns the number of entries, or why the body as a whole was refused, in which case
-  /// no entry was accepted.
+  /// entry). Returns the number of entries dealt with by now, or why the body as a whole was
+  /// refused, in which case no entry was accepted in this call.
   virtual Result<std::uint32_t, Rejection> add_all(const RawEvent& event, BatchForm form,
                                                    EntryVerdicts& verdicts) noexcept = 0;
 

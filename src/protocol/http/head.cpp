@@ -115,6 +115,13 @@ std::optional<std::string_view> Headers::find(std::string_view name) const noexc
   return std::nullopt;
 }
 
+void Headers::copy(const Headers& other, const char* base) noexcept {
+  base_ = base;
+  count_ = other.count_;
+  known_ = other.known_;
+  std::copy_n(other.entries_.begin(), count_, entries_.begin());
+}
+
 void Headers::note(Field field, std::size_t index) noexcept {
   static_assert(headers_max <= UINT8_MAX);
   Known& known = known_[static_cast<std::size_t>(field)];
@@ -372,6 +379,18 @@ bool HeadReader::keep() noexcept {
   in_place_ = false;
   head_ = buffer_.view();
   headers_.base_ = head_.data();
+  return true;
+}
+
+bool HeadReader::assume(std::string_view head, const Headers& headers,
+                        const HeadInfo& info) noexcept {
+  assert(!started());
+  buffer_.clear();
+  if (!buffer_.append(head)) return false;
+  in_place_ = false;
+  head_ = buffer_.view();
+  headers_.copy(headers, head_.data());
+  info_ = info;
   return true;
 }
 

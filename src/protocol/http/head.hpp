@@ -78,6 +78,8 @@ class Headers {
     if (known.count == 0) return std::nullopt;
     return at(known.first).value;
   }
+  /// Takes over the fields of `other`, whose head stands at `base` as well.
+  void copy(const Headers& other, const char* base) noexcept;
   /// How often the field is given.
   [[nodiscard]] std::size_t count(Field field) const noexcept {
     return known_[static_cast<std::size_t>(field)].count;
@@ -132,6 +134,9 @@ class HeadReader {
   /// Takes bytes up to the end of the head. When complete, headers() and info() are set and stay
   /// valid as long as the bytes do, or beyond that after keep().
   [[nodiscard]] Step feed(std::string_view bytes) noexcept;
+  /// Takes a copy of a head that has been read, as if it had read it. As keep().
+  [[nodiscard]] bool assume(std::string_view head, const Headers& headers,
+                            const HeadInfo& info) noexcept;
   /// Copies a head that stands in the caller's bytes. False when the budget is used up.
   [[nodiscard]] bool keep() noexcept;
   void reset() noexcept;
@@ -140,6 +145,7 @@ class HeadReader {
 
   [[nodiscard]] const Headers& headers() const noexcept { return headers_; }
   [[nodiscard]] const HeadInfo& info() const noexcept { return info_; }
+  [[nodiscard]] std::string_view text() const noexcept { return head_; }
   [[nodiscard]] std::string_view target() const noexcept;
   [[nodiscard]] bool started() const noexcept { return scan_at_ > 0; }
   [[nodiscard]] std::size_t capacity() const noexcept { return buffer_.capacity(); }

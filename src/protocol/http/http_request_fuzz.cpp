@@ -1,5 +1,5 @@
 // The request parser over arbitrary bytes: no crash, and the same requests whether the bytes come
-// in one piece or one by one.
+// in one piece or one by one, and whether their heads are recognized or not.
 
 #include <cstdint>
 #include <cstdlib>
@@ -30,10 +30,12 @@ void note(std::string& log, const Request& request) {
   log += '\n';
 }
 
-std::string run(std::string_view bytes, std::size_t step) {
+std::string run(std::string_view bytes, std::size_t step, KnownHeads* heads = nullptr,
+                RecentHeads* recent = nullptr) {
   tocsin::ByteBudget budget(1 << 20);
   auto parser = std::make_unique<RequestParser>(
       Limits{.head_size_max = 600, .body_size_max = 300, .chunk_extra_max = 64}, &budget);
+  if (heads != nullptr) parser->recognize(*heads, *recent);
   std::string log;
   while (!bytes.empty()) {
     // A copy of exactly this size lets the sanitizer see every read beyond what was fed.
@@ -58,5 +60,12 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const std::string_view bytes(reinterpret_cast<const char*>(data), size);
   const std::string whole = run(bytes, SIZE_MAX);
   if (whole != run(bytes, 1) || whole != run(bytes, 7)) std::abort();
+  // From the third time on, what can be recognized is.
+  const auto heads = std::make_unique<KnownHeads>(1);
+  RecentHeads recent;
+  for (int i = 0; i < 4; ++i) {
+    if (whole != run(bytes, SIZE_MAX, heads.get(), &recent)) std::abort();
+  }
+  if (whole != run(bytes, 64, heads.get(), &recent)) std::abort();
   return 0;
 }

@@ -46,19 +46,11 @@ RequestParser::Fed RequestParser::feed(std::string_view bytes) noexcept {
   if (state_ == State::complete) {
     head_.reset();
     body_.reset();
+    known_ = nullptr;
     state_ = State::head;
   }
   std::size_t consumed = 0;
-  if (state_ == State::head) {
-    const HeadReader::Step step = head_.feed(bytes);
-    consumed = step.consumed;
-    if (step.error != ParseError::none) {
-      fail(step.error);
-    } else if (step.complete) {
-      const ParseError error = begin_body();
-      if (error != ParseError::none) fail(error);
-    }
-  }
+  if (state_ == State::head) consumed = feed_head(bytes);
   if (state_ == State::body) consumed += feed_body(bytes.substr(consumed));
   if (state_ == State::chunked) consumed += feed_chunked(bytes.substr(consumed));
   if (state_ == State::complete) {
@@ -67,10 +59,34 @@ RequestParser::Fed RequestParser::feed(std::string_view bytes) noexcept {
   }
   // The rest comes later, and these bytes will be gone by then.
   if (state_ == State::body || state_ == State::chunked) {
-    if (!head_.keep() || !body_.keep()) fail(ParseError::memory);
+    if (!keep_head() || !body_.keep()) fail(ParseError::memory);
   }
   return {.consumed = consumed,
           .status = state_ == State::failed ? ParseStatus::failed : ParseStatus::more};
+}
+
+std::size_t RequestParser::feed_head(std::string_view bytes) noexcept {
+  if (heads_ != nullptr && !head_.started()) {
+    known_ = heads_->find(bytes, *recent_);
+    if (known_ != nullptr) {
+      request_ = known_->request;
+      expects_continue_ = false;
+      const ParseError error = begin_body(known_->info);
+      if (error != ParseError::none) fail(error);
+      return known_->text.size();
+    }
+  }
+  const HeadReader::Step step = head_.feed(bytes);
+  ParseError error = step.error;
+  if (error == ParseError::none && step.complete) {
+    error = read_head();
+    if (error == ParseError::none) error = begin_body(head_.info());
+    if (error == ParseError::none && heads_ != nullptr) {
+      heads_->note(head_.text(), head_.headers(), head_.info(), request_, *recent_);
+    }
+  }
+  if (error != ParseError::none) fail(error);
+  return step.consumed;
 }
 
 void RequestParser::fail(ParseError error) noexcept {
@@ -79,14 +95,21 @@ void RequestParser::fail(ParseError error) noexcept {
   error_ = error;
 }
 
-ParseError RequestParser::begin_body() noexcept {
+ParseError RequestParser::read_head() noexcept {
   const HeadInfo& info = head_.info();
   if (info.method == HTTP_CONNECT) return ParseError::connect;
   request_ = {};
+  request_.method = method_of(info.method);
+  request_.http11 = info.http11;
+  request_.keep_alive = info.keep_alive;
   request_.headers = &head_.headers();
   if (const ParseError error = split_target(); error != ParseError::none) return error;
   if (const ParseError error = check_host(); error != ParseError::none) return error;
   read_expect();
+  return ParseError::none;
+}
+
+ParseError RequestParser::begin_body(const HeadInfo& info) noexcept {
   if (info.chunked) {
     chunks_.start(limits_.body_size_max, limits_.chunk_extra_max);
     state_ = State::chunked;
@@ -101,7 +124,6 @@ ParseError RequestParser::begin_body() noexcept {
 // RFC 9110 section 10.1.1. HTTP/1.0 does not know the field.
 void RequestParser::read_expect() noexcept {
   expects_continue_ = false;
-  unknown_expectation_ = false;
   const Headers& headers = head_.headers();
   if (headers.count(Field::expect) == 0 || !head_.info().http11) return;
   for (std::size_t i = 0; i < headers.size(); ++i) {
@@ -109,7 +131,7 @@ void RequestParser::read_expect() noexcept {
     if (!equals_ignoring_case(header.name, "expect")) continue;
     const bool known = equals_ignoring_case(header.value, "100-continue");
     expects_continue_ = expects_continue_ || known;
-    unknown_expectation_ = unknown_expectation_ || !known;
+    request_.unknown_expectation = request_.unknown_expectation || !known;
   }
 }
 
@@ -195,16 +217,11 @@ std::size_t RequestParser::feed_chunked(std::string_view bytes) noexcept {
 }
 
 void RequestParser::fill_request() noexcept {
-  if (request_.target.data() != head_.target().data()) {
-    // The head has moved since begin_body(), as the body came in pieces.
+  if (known_ == nullptr && request_.target.data() != head_.target().data()) {
+    // The head has moved since read_head(), as the body came in pieces.
     [[maybe_unused]] const ParseError error = split_target();
     assert(error == ParseError::none);
   }
-  const HeadInfo& info = head_.info();
-  request_.method = method_of(info.method);
-  request_.http11 = info.http11;
-  request_.keep_alive = info.keep_alive;
-  request_.unknown_expectation = unknown_expectation_;
   request_.body = body_.view();
 }
 
@@ -217,8 +234,17 @@ const Request& RequestParser::head() noexcept {
 
 bool RequestParser::keep() noexcept {
   assert(state_ == State::complete);
-  if (!head_.keep() || !body_.keep()) return false;
+  if (!keep_head() || !body_.keep()) return false;
   fill_request();
+  return true;
+}
+
+bool RequestParser::keep_head() noexcept {
+  if (known_ == nullptr) return head_.keep();
+  if (!head_.assume(known_->text, known_->headers, known_->info)) return false;
+  known_ = nullptr;
+  request_.headers = &head_.headers();
+  request_.known = {};
   return true;
 }
 
@@ -237,9 +263,9 @@ bool RequestParser::awaits_continue() const noexcept {
 void RequestParser::release() noexcept {
   head_.release();
   body_.release();
+  known_ = nullptr;
   request_ = {};
   expects_continue_ = false;
-  unknown_expectation_ = false;
   error_ = ParseError::none;
   state_ = State::head;
 }

@@ -3,39 +3,14 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <optional>
 #include <string_view>
 
 #include "protocol/http/body.hpp"
 #include "protocol/http/head.hpp"
+#include "protocol/http/known_heads.hpp"
+#include "protocol/http/request.hpp"
 
 namespace tocsin::http {
-
-enum class Method : std::uint8_t { get, head, post, put, del, patch, options, other };
-
-/// A complete request. Its views are valid until the parser is fed again and, unless the parser
-/// was told to keep(), only as long as the bytes last fed to it. At least json_padding readable
-/// bytes follow the body if they follow the bytes that were fed.
-struct Request {
-  Method method = Method::other;
-  std::string_view target;
-  std::string_view path;   ///< As sent, not percent-decoded.
-  std::string_view query;  ///< Without '?'.
-  /// Host and port: of an absolute-form target, else the Host field. Empty in HTTP/1.0 without one.
-  std::string_view authority;
-  std::string_view body;
-  bool http11 = true;
-  bool keep_alive = true;            ///< RFC 9112 section 9.3.
-  bool unknown_expectation = false;  ///< Expect asks for anything but "100-continue".
-  const Headers* headers = nullptr;
-
-  [[nodiscard]] std::optional<std::string_view> header(std::string_view name) const noexcept {
-    return headers == nullptr ? std::nullopt : headers->find(name);
-  }
-  [[nodiscard]] std::optional<std::string_view> header(Field field) const noexcept {
-    return headers == nullptr ? std::nullopt : headers->find(field);
-  }
-};
 
 enum class ParseStatus : std::uint8_t { more, complete, failed };
 
@@ -45,6 +20,13 @@ class RequestParser {
   RequestParser(const Limits& limits, ByteBudget* budget) noexcept;
   RequestParser(const RequestParser&) = delete;
   RequestParser& operator=(const RequestParser&) = delete;
+
+  /// Recognizes heads from now on: `heads` of this thread, those in `recent` of this connection.
+  /// Both outlive the parser, or are replaced before it is fed again.
+  void recognize(KnownHeads& heads, RecentHeads& recent) noexcept {
+    heads_ = &heads;
+    recent_ = &recent;
+  }
 
   struct Fed {
     std::size_t consumed = 0;
@@ -72,9 +54,12 @@ class RequestParser {
 
  private:
   enum class State : std::uint8_t { head, body, chunked, complete, failed };
+  [[nodiscard]] std::size_t feed_head(std::string_view bytes) noexcept;
   [[nodiscard]] std::size_t feed_body(std::string_view bytes) noexcept;
   [[nodiscard]] std::size_t feed_chunked(std::string_view bytes) noexcept;
-  [[nodiscard]] ParseError begin_body() noexcept;
+  [[nodiscard]] ParseError read_head() noexcept;
+  [[nodiscard]] ParseError begin_body(const HeadInfo& info) noexcept;
+  [[nodiscard]] bool keep_head() noexcept;
   [[nodiscard]] ParseError check_host() const noexcept;
   void read_expect() noexcept;
   [[nodiscard]] ParseError split_target() noexcept;
@@ -83,11 +68,13 @@ class RequestParser {
 
   Limits limits_;
   HeadReader head_;
+  KnownHeads* heads_ = nullptr;
+  RecentHeads* recent_ = nullptr;
+  const KnownHead* known_ = nullptr;  // Stands for head_: nothing was read.
   BodyCollector body_;
   ChunkedDecoder chunks_;
   std::uint64_t body_left_ = 0;
   bool expects_continue_ = false;
-  bool unknown_expectation_ = false;
   State state_ = State::head;
   ParseError error_ = ParseError::none;
   Request request_;

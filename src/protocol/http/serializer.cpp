@@ -1,8 +1,10 @@
 #include "protocol/http/serializer.hpp"
 
+#include <cassert>
 #include <charconv>
 #include <chrono>
 #include <cstring>
+#include <span>
 
 namespace tocsin::http {
 namespace {
@@ -34,6 +36,14 @@ class Writer {
   std::size_t size_ = 0;
   bool ok_ = true;
 };
+
+void put_start(Writer& writer, std::uint16_t status, std::string_view content_type,
+               std::string_view date) noexcept {
+  writer << "HTTP/1.1 " << std::uint64_t{status} << " " << reason_phrase(status) << "\r\n";
+  if (!date.empty()) writer << "Date: " << date << "\r\n";
+  if (!content_type.empty()) writer << "Content-Type: " << content_type << "\r\n";
+  writer << "Content-Length: ";
+}
 
 void put_two_digits(char* at, unsigned value) noexcept {
   at[0] = static_cast<char>('0' + value / 10 % 10);
@@ -119,14 +129,36 @@ std::string_view DateCache::at(WallTime now) noexcept {
   return {text_.data(), text_.size()};
 }
 
+void PreparedHead::make(std::uint16_t status, std::string_view content_type,
+                        std::string_view date) {
+  std::array<char, 512> room;
+  Writer writer(room);
+  put_start(writer, status, content_type, date);
+  assert(writer.ok() && writer.view().size() <= text_.size() && date.size() <= date_.size());
+  size_ = writer.view().copy(text_.data(), text_.size());
+  date_size_ = date.copy(date_.data(), date_.size());
+}
+
+bool PreparedHead::append(ByteBuffer& out, std::string_view body) const noexcept {
+  constexpr std::size_t digits_max = 20;
+  constexpr std::string_view end = "\r\n\r\n";
+  const std::span<char> room = out.tail(size_ + digits_max + end.size() + body.size());
+  if (room.empty()) return false;
+  char* at = room.data();
+  std::memcpy(at, text_.data(), size_);
+  at = std::to_chars(at + size_, at + size_ + digits_max, body.size()).ptr;
+  std::memcpy(at, end.data(), end.size());
+  at += end.size();
+  if (!body.empty()) std::memcpy(at, body.data(), body.size());
+  out.commit(static_cast<std::size_t>(at - room.data()) + body.size());
+  return true;
+}
+
 bool append_head(ByteBuffer& out, const ResponseHead& head) noexcept {
   std::array<char, 512> room;
   Writer writer(room);
-  writer << "HTTP/1.1 " << std::uint64_t{head.status} << " " << reason_phrase(head.status)
-         << "\r\n";
-  if (!head.date.empty()) writer << "Date: " << head.date << "\r\n";
-  if (!head.content_type.empty()) writer << "Content-Type: " << head.content_type << "\r\n";
-  writer << "Content-Length: " << head.content_length << "\r\n";
+  put_start(writer, head.status, head.content_type, head.date);
+  writer << head.content_length << "\r\n";
   if (head.persistence == Persistence::close) writer << "Connection: close\r\n";
   if (head.persistence == Persistence::keep_alive) writer << "Connection: keep-alive\r\n";
   writer << head.extra << "\r\n";

@@ -41,6 +41,24 @@ struct ResponseHead {
   std::string_view extra{};  ///< Further fields, each ended by CRLF. Trusted text only.
 };
 
+/// The head of a response that is sent often, as append_head() writes it: made once, up to the
+/// length.
+class PreparedHead {
+ public:
+  void make(std::uint16_t status, std::string_view content_type, std::string_view date);
+  [[nodiscard]] bool is_of(std::string_view date) const noexcept {
+    return size_ > 0 && date == std::string_view(date_.data(), date_size_);
+  }
+  /// Appends a whole response. False when the buffer's budget is used up (nothing appended).
+  [[nodiscard]] bool append(ByteBuffer& out, std::string_view body) const noexcept;
+
+ private:
+  std::array<char, 160> text_{};
+  std::size_t size_ = 0;
+  std::array<char, DateCache::size> date_{};
+  std::size_t date_size_ = 0;
+};
+
 /// Appends status line and fields. False when the buffer's budget is used up (nothing appended).
 [[nodiscard]] bool append_head(ByteBuffer& out, const ResponseHead& head) noexcept;
 

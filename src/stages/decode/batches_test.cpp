@@ -132,12 +132,20 @@ struct Verdicts final : flow::EntryVerdicts {
     EXPECT_EQ(index, seen.size());
     seen.emplace_back(verdict ? verdict->data : to_string(verdict.error().reason));
   }
+  bool postpone(std::uint32_t index) noexcept override {
+    if (!patient) return false;
+    EXPECT_EQ(index, --tokens);
+    return true;
+  }
+  bool patient = false;
 };
 
 Result<std::uint32_t, flow::Rejection> add_all(Rig& rig, Verdicts& verdicts, BatchForm form,
-                                               std::string_view text) {
+                                               std::string_view text,
+                                               std::uint32_t first_entry = 0) {
   const Padded body(text);
   flow::RawEvent event;
+  event.first_entry = first_entry;
   event.envelope = Envelope::api;
   event.payload = body.view();
   event.content_type = "application/x-ndjson";
@@ -159,6 +167,40 @@ TEST(Bodies, ArrayEntriesGetTheirOwnVerdicts) {
   rig.commit();
   rig.loop.turn();
   EXPECT_EQ(acks.stored, (std::vector<std::uint64_t>{0, 3}));
+}
+
+// Goal: a batch that finds the pool empty goes on later with the entry that found no room, in both
+// forms; who has no patience gets a verdict for each entry.
+TEST(Bodies, GoOnWhenThereIsRoomAgain) {
+  for (const BatchForm form : {BatchForm::array, BatchForm::ndjson}) {
+    Rig rig(3);
+    Acks acks;
+    ASSERT_TRUE(rig.stage.ready());
+    const std::uint32_t room = 2 * batch_records_max;
+    for (std::uint32_t i = 0; i + 1 < room; ++i) ASSERT_TRUE(publish(rig, acks, i).has_value());
+    std::string text = form == BatchForm::array ? "[" : "";
+    for (const char* n : {"1", "2", "3"}) {
+      text += R"({"event":"order_created","payload":)" + std::string(n) + "}";
+      if (*n != '3') text += form == BatchForm::array ? "," : "\n";
+    }
+    if (form == BatchForm::array) text += "]";
+    Verdicts hasty(acks);
+    Verdicts verdicts(acks);
+    verdicts.patient = true;
+    const auto before = add_all(rig, verdicts, form, text);
+    ASSERT_TRUE(before.has_value());
+    EXPECT_EQ(*before, 1U);
+    ASSERT_TRUE(add_all(rig, hasty, form, text).has_value());
+    EXPECT_EQ(hasty.seen, (std::vector<std::string>{"capacity", "capacity", "capacity"}));
+    rig.loop.turn();
+    rig.commit();
+    rig.loop.turn();
+    rig.loop.turn();
+    const auto after = add_all(rig, verdicts, form, text, *before);
+    ASSERT_TRUE(after.has_value());
+    EXPECT_EQ(*after, 3U);
+    EXPECT_EQ(verdicts.seen, (std::vector<std::string>{"1", "2", "3"}));
+  }
 }
 
 TEST(Bodies, LinesAreDocumentsOfTheirOwn) {

@@ -86,6 +86,9 @@ class DecodeStage final : public flow::Intake, public MetricSource, private RunC
                                                    flow::EntryVerdicts& verdicts) noexcept;
   Result<std::uint32_t, flow::Rejection> add_lines(flow::RawEvent event,
                                                    flow::EntryVerdicts& verdicts) noexcept;
+  /// False when the batch ends here for now.
+  [[nodiscard]] bool add_entry(const flow::RawEvent& event, const json::Value* root,
+                               std::uint32_t index, flow::EntryVerdicts& verdicts) noexcept;
 
   flow::Loop& loop_;
   const std::size_t event_size_max_;

@@ -55,7 +55,8 @@ Result<std::uint32_t, Rejection> DecodeStage::refuse_body(const Rejection& rejec
 
 Result<std::uint32_t, Rejection> DecodeStage::add_all(const RawEvent& event, flow::BatchForm form,
                                                       EntryVerdicts& verdicts) noexcept {
-  if (draining_) {
+  // What has been taken in part is answered entry by entry.
+  if (draining_ && event.first_entry == 0) {
     return refuse_body({.reason = Refusal::shutting_down, .detail = "the server is shutting down"});
   }
   if (event.payload.size() > body_size_max_) {
@@ -83,10 +84,10 @@ Result<std::uint32_t, Rejection> DecodeStage::add_array(RawEvent event,
   if (const auto check = verdicts.on_count(count); !check) return refuse_body(check.error());
   std::uint32_t index = 0;
   for (json::Elements elements(root); elements.next(); ++index) {
+    if (index < event.first_entry) continue;
     const json::Value value = elements.value();
     event.payload = value.text();
-    const flow::AckToken token = verdicts.token(index);
-    verdicts.on_entry(index, decode(event, &value, token));
+    if (!add_entry(event, &value, index, verdicts)) break;
   }
   return index;
 }
@@ -98,12 +99,23 @@ Result<std::uint32_t, Rejection> DecodeStage::add_lines(RawEvent event,
   if (count == 0) return refuse_body({.reason = Refusal::empty, .detail = "there is no event"});
   if (count > batch_entries_max) return refuse_body(too_many);
   if (const auto check = verdicts.on_count(count); !check) return refuse_body(check.error());
-  for (std::uint32_t index = 0; index < count; ++index) {
+  std::uint32_t index = 0;
+  for (; index < count; ++index) {
     event.payload = take_line(rest);
-    const flow::AckToken token = verdicts.token(index);
-    verdicts.on_entry(index, decode(event, nullptr, token));
+    if (index < event.first_entry) continue;
+    if (!add_entry(event, nullptr, index, verdicts)) break;
   }
-  return count;
+  return index;
+}
+
+bool DecodeStage::add_entry(const RawEvent& event, const json::Value* root, std::uint32_t index,
+                            EntryVerdicts& verdicts) noexcept {
+  const flow::AckToken token = verdicts.token(index);
+  const Outcome outcome = decode(event, root, token);
+  const bool no_room = !outcome && outcome.error().reason == Refusal::capacity;
+  if (no_room && verdicts.postpone(index)) return false;
+  verdicts.on_entry(index, outcome);
+  return true;
 }
 
 void DecodeStage::describe(MetricSink& sink) const {

@@ -9,7 +9,6 @@
 namespace tocsin::ingress {
 namespace {
 
-constexpr std::string_view json_media_type = "application/json";
 constexpr std::string_view retry_soon = "Retry-After: 1\r\n";
 constexpr std::string_view triggered = "\"message\":\"Event triggered successfully.\",\"event\":";
 constexpr std::size_t text_kept_max = 64 * 1024;
@@ -47,9 +46,17 @@ void AnswerComposer::start_text() {
   }
 }
 
-Answer AnswerComposer::take_events(const http::Request& request, EventRoute route,
-                                   const Sender& sender, MonoTime now, const flow::AckToken& token,
-                                   ResponseQueue& queue) noexcept {
+std::string_view AnswerComposer::quoted(std::string_view type) noexcept {
+  if (type_ != type || quoted_type_.empty()) {
+    type_ = type;
+    quoted_type_.clear();
+    json::append_string(quoted_type_, type);
+  }
+  return quoted_type_;
+}
+
+std::optional<Answer> AnswerComposer::take_events(const http::Request& request, EventRoute route,
+                                                  const Task& task) noexcept {
   const auto level = requested_level(request);
   if (!level) {
     metrics_.count(HttpRefusal::acknowledgement);
@@ -58,10 +65,13 @@ Answer AnswerComposer::take_events(const http::Request& request, EventRoute rout
   auto trigger = reader_.read(request, route);
   if (!trigger) return refusal(trigger.error());
   trigger->event.level = *level;
-  trigger->event.sender = sender.identity;
-  const Task task{.sender = sender, .now = now, .token = token, .queue = queue};
-  if (trigger->form) return take_batch(trigger->event, *trigger->form, task);
-  return take_one(trigger->event, task);
+  return take_events(*trigger, task);
+}
+
+std::optional<Answer> AnswerComposer::take_events(Trigger trigger, const Task& task) noexcept {
+  trigger.event.sender = task.sender.identity;
+  if (trigger.form) return take_batch(trigger.event, *trigger.form, task);
+  return take_one(trigger.event, task);
 }
 
 Answer AnswerComposer::problem(const Problem& problem, std::string_view extra) noexcept {
@@ -91,7 +101,8 @@ Answer AnswerComposer::refusal(const flow::Rejection& rejection) noexcept {
   return problem(problem_of(rejection), fields_);
 }
 
-Answer AnswerComposer::take_one(const flow::RawEvent& event, const Task& task) noexcept {
+std::optional<Answer> AnswerComposer::take_one(const flow::RawEvent& event,
+                                               const Task& task) noexcept {
   if (const auto wait = task.sender.take(1, task.now)) {
     return over_quota(task.sender, *wait, task.now);
   }
@@ -100,12 +111,15 @@ Answer AnswerComposer::take_one(const flow::RawEvent& event, const Task& task) n
   if (!outcome) {
     task.queue.unexpect_ack();
     if (wants_patience(outcome.error().reason)) task.sender.give_back(1, task.now);
+    if (outcome.error().reason == flow::Refusal::capacity && task.keeper.keep(0, {}, {})) {
+      return std::nullopt;
+    }
     return refusal(outcome.error());
   }
   start_text();
   text_ += '{';
   text_ += triggered;
-  json::append_string(text_, outcome->type);
+  text_ += quoted(outcome->type);
   if (event.envelope == flow::Envelope::api && !outcome->data.empty()) {
     text_ += ",\"payload\":";
     text_ += outcome->data;
@@ -113,23 +127,35 @@ Answer AnswerComposer::take_one(const flow::RawEvent& event, const Task& task) n
   text_ += ",\"id\":\"";
   text_ += view(uuid_text(outcome->id.hi, outcome->id.lo));
   text_ += "\"}";
-  return {
+  return Answer{
       .status = 202, .content_type = json_media_type, .body = text_, .kind = AnswerKind::single};
 }
 
 /// Writes one line per entry, so that not_stored() can replace an entry without parsing.
 class AnswerComposer::Verdicts final : public flow::EntryVerdicts {
  public:
-  Verdicts(AnswerComposer& composer, const Task& task) : composer_(composer), task_(task) {}
+  Verdicts(AnswerComposer& composer, const Task& task) : composer_(composer), task_(task) {
+    const RequestProgress* const before = task.keeper.progress();
+    resumed_ = before != nullptr;
+    if (resumed_) tally = before->tally;
+  }
 
   Result<void, flow::Rejection> on_count(std::uint32_t entries) noexcept override {
-    if (entries == 0) return {};
-    client_wait = task_.sender.take(entries, task_.now);
-    if (!client_wait) {
-      charged = entries;
+    if (entries == 0 || resumed_) return {};
+    tally.client_wait = task_.sender.take(entries, task_.now);
+    if (!tally.client_wait) {
+      tally.charged = entries;
       return {};
     }
-    return Unexpected{flow::Rejection{.reason = flow::Refusal::quota, .retry_after = *client_wait}};
+    return Unexpected{
+        flow::Rejection{.reason = flow::Refusal::quota, .retry_after = *tally.client_wait}};
+  }
+
+  bool postpone(std::uint32_t index) noexcept override {
+    if (!task_.keeper.keep(index, tally, composer_.text_)) return false;
+    task_.queue.unexpect_ack();
+    postponed = true;
+    return true;
   }
 
   flow::AckToken token(std::uint32_t index) noexcept override {
@@ -142,50 +168,53 @@ class AnswerComposer::Verdicts final : public flow::EntryVerdicts {
   void on_entry(std::uint32_t,
                 const Result<flow::Accepted, flow::Rejection>& verdict) noexcept override {
     std::string& text = composer_.text_;
-    text += accepted + refused == 0 ? "\n" : ",\n";
+    text += tally.accepted + tally.refused == 0 ? "\n" : ",\n";
     if (verdict) {
-      ++accepted;
+      ++tally.accepted;
       text += "{\"id\":\"";
       text += view(uuid_text(verdict->id.hi, verdict->id.lo));
       text += "\"}";
       return;
     }
     task_.queue.unexpect_ack();
-    ++refused;
+    ++tally.refused;
     if (verdict.error().reason == flow::Refusal::quota) {
-      ++over_quota;
-      source_wait = std::max(source_wait, verdict.error().retry_after);
+      ++tally.over_quota;
+      tally.source_wait = std::max(tally.source_wait, verdict.error().retry_after);
     }
-    if (wants_patience(verdict.error().reason)) ++no_capacity;
+    if (wants_patience(verdict.error().reason)) ++tally.no_capacity;
     composer_.metrics_.count(verdict.error().reason);
     text += "{\"error\":";
     append_problem(text, problem_of(verdict.error()));
     text += '}';
   }
 
-  std::uint32_t charged = 0;
-  std::uint32_t accepted = 0;
-  std::uint32_t refused = 0;
-  std::uint32_t no_capacity = 0;
-  std::uint32_t over_quota = 0;
-  std::optional<Duration> client_wait;
-  Duration source_wait{0};
+  BatchTally tally;
+  bool postponed = false;
 
  private:
   AnswerComposer& composer_;
   const Task& task_;
+  bool resumed_;
 };
 
-Answer AnswerComposer::take_batch(const flow::RawEvent& event, flow::BatchForm form,
-                                  const Task& task) noexcept {
+std::optional<Answer> AnswerComposer::take_batch(flow::RawEvent event, flow::BatchForm form,
+                                                 const Task& task) noexcept {
   start_text();
-  text_ += '[';
+  if (const RequestProgress* const before = task.keeper.progress()) {
+    text_ += before->text.view();
+    event.first_entry = before->next;
+  } else {
+    text_ += '[';
+  }
   Verdicts verdicts(*this, task);
   const auto outcome = intake_.add_all(event, form, verdicts);
-  if (verdicts.client_wait) return over_quota(task.sender, *verdicts.client_wait, task.now);
+  if (verdicts.postponed) return std::nullopt;
+  const BatchTally& tally = verdicts.tally;
+  if (tally.client_wait) return over_quota(task.sender, *tally.client_wait, task.now);
   if (!outcome) {
     task.queue.expect_no_ack();
-    if (wants_patience(outcome.error().reason)) task.sender.give_back(verdicts.charged, task.now);
+    if (wants_patience(outcome.error().reason)) task.sender.give_back(tally.charged, task.now);
     metrics_.count(outcome.error().reason);
     Problem why = problem_of(outcome.error());
     const std::size_t first = event.payload.find_first_not_of(" \t\r\n");
@@ -197,18 +226,18 @@ Answer AnswerComposer::take_batch(const flow::RawEvent& event, flow::BatchForm f
     }
     return problem(why);
   }
-  task.sender.give_back(verdicts.no_capacity, task.now);
+  task.sender.give_back(tally.no_capacity, task.now);
   text_ += "\n]";
   const std::uint16_t status =
-      batch_status(verdicts.accepted, verdicts.refused, verdicts.no_capacity, verdicts.over_quota);
+      batch_status(tally.accepted, tally.refused, tally.no_capacity, tally.over_quota);
   fields_.clear();
   if (status == 503) fields_ = retry_soon;
-  if (status == 429) append_quota_fields(fields_, verdicts.source_wait, {});
-  return {.status = status,
-          .content_type = json_media_type,
-          .body = text_,
-          .extra = fields_,
-          .kind = AnswerKind::batch};
+  if (status == 429) append_quota_fields(fields_, tally.source_wait, {});
+  return Answer{.status = status,
+                .content_type = json_media_type,
+                .body = text_,
+                .extra = fields_,
+                .kind = AnswerKind::batch};
 }
 
 Answer AnswerComposer::not_stored(std::string_view response, AnswerKind kind,

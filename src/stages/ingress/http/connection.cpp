@@ -19,6 +19,7 @@ void HttpConnection::open(io::StreamControl& via, io::StreamId stream, const Pee
   loopback_ = peer.loopback;
   if (!peer.certificate_name.empty()) client().certificate_name = peer.certificate_name;
   life_ = Life::open;
+  recent_heads_ = {};
   phase_ = Phase::none;
   phase_end_ = timer_due_ = MonoTime::max();
   receiving_ = peer_ended_ = linger_ = held_ = authenticating_ = admitted_ = continued_ = false;
@@ -46,6 +47,7 @@ void HttpConnection::on_closed() noexcept {
   life_ = Life::free;
   ++generation_;
   client_.reset();
+  progress_.reset();
   if (exchange_ != nullptr) {
     exchange_->release();
     server_.exchanges_.give_back(std::move(exchange_));
@@ -67,7 +69,10 @@ void HttpConnection::finish() noexcept {
 // --------------------------------------------------------------------------------------
 
 HttpExchange& HttpConnection::exchange() noexcept {
-  if (exchange_ == nullptr) exchange_ = server_.exchanges_.take();
+  if (exchange_ == nullptr) {
+    exchange_ = server_.exchanges_.take();
+    exchange_->parser.recognize(server_.heads_, recent_heads_);
+  }
   return *exchange_;
 }
 
@@ -174,6 +179,8 @@ void HttpConnection::on_sent(io::Errno error) noexcept {
   exchange_->sending.clear();
   phase_ = Phase::none;
   if (life_ == Life::closed) return;
+  // Nothing else to do is what nearly always follows.
+  if (life_ == Life::open && !peer_ended_ && !server_.draining_ && at_rest()) return after_events();
   server_.want_flush(slot_);
 }
 

@@ -24,7 +24,8 @@ class HttpServer;
 /// Pooled: open() to on_closed() is one life, told apart by its generation.
 class HttpConnection final : public io::StreamHandler,
                              public flow::Timer,
-                             private ResponseQueue::Substitute {
+                             private ResponseQueue::Substitute,
+                             private RequestKeeper {
  public:
   HttpConnection(HttpServer& server, std::uint32_t slot) : server_(server), slot_(slot) {}
 
@@ -96,9 +97,14 @@ class HttpConnection final : public io::StreamHandler,
   /// A request is complete. False when it has to wait, for capacity or the authenticator.
   [[nodiscard]] bool handle(const http::Request& request) noexcept;
   [[nodiscard]] bool keep_request() noexcept;
-  void respond(const http::Request& request, const Answer* refusal) noexcept;
-  [[nodiscard]] Answer route(const http::Request& request, std::uint32_t ordinal) noexcept;
-  [[nodiscard]] Answer take_events(http::Request request, std::uint32_t ordinal) noexcept;
+  /// Composes the response. False when the request has to wait for capacity once more.
+  [[nodiscard]] bool respond(const http::Request& request) noexcept;
+  void respond(const http::Request& request, const Answer& answer) noexcept;
+  [[nodiscard]] std::optional<Answer> take_events(http::Request request,
+                                                  std::uint32_t ordinal) noexcept;
+  [[nodiscard]] const RequestProgress* progress() noexcept override { return progress_.get(); }
+  [[nodiscard]] bool keep(std::uint32_t next, const BatchTally& tally,
+                          std::string_view text) noexcept override;
   [[nodiscard]] Answer ask_router(const http::Request& request) noexcept;
   [[nodiscard]] std::optional<Problem> expand(http::Request& request) noexcept;
   void put(const Answer& answer, std::string_view path, http::Persistence persistence,
@@ -118,6 +124,8 @@ class HttpConnection final : public io::StreamHandler,
   [[nodiscard]] Admission admit(const http::Request& request, Answer& refusal) noexcept;
   [[nodiscard]] Admission check(const http::Request& request, Answer& refusal) noexcept;
   [[nodiscard]] Admission authenticate(const http::Request& request, Answer& refusal) noexcept;
+  /// Whoever shows this is the one who was accepted on this connection not long ago.
+  [[nodiscard]] bool is_known(const Hash128& proof) const noexcept;
   [[nodiscard]] Admission judge(const flow::AuthAnswer& answer, Answer& refusal) noexcept;
   /// Before a client is told to send its body: it is charged when the events are known.
   [[nodiscard]] Admission check_quota(Answer& refusal) noexcept;
@@ -147,8 +155,10 @@ class HttpConnection final : public io::StreamHandler,
   bool continued_ = false;  // "100 Continue" was sent for it.
   MonoTime phase_end_ = MonoTime::max();
   MonoTime timer_due_ = MonoTime::max();
-  std::unique_ptr<HttpExchange> exchange_;  // Null while idle.
-  std::unique_ptr<HttpClient> client_;      // Null while nobody authenticates.
+  http::RecentHeads recent_heads_;
+  std::unique_ptr<HttpExchange> exchange_;     // Null while idle.
+  std::unique_ptr<RequestProgress> progress_;  // Null but for what capacity stopped half-way.
+  std::unique_ptr<HttpClient> client_;         // Null while nobody authenticates.
 };
 
 }  // namespace tocsin::ingress

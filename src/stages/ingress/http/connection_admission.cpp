@@ -1,4 +1,6 @@
 // What decides about a request before its body is read.
+#include <tuple>
+
 #include "protocol/http/authorization.hpp"
 #include "stages/ingress/http/content_coding.hpp"
 #include "stages/ingress/http/paths.hpp"
@@ -38,20 +40,24 @@ constexpr std::string_view challenges =
     "WWW-Authenticate: Bearer realm=\"tocsin\"\r\n"
     "WWW-Authenticate: Basic realm=\"tocsin\", charset=\"UTF-8\"\r\n";
 
-// The one Authorization field; empty when there is none, nothing when there are several.
-std::optional<std::string_view> authorization_of(const http::Headers& headers) noexcept {
-  if (headers.count(http::Field::authorization) > 1) return std::nullopt;
-  return headers.find(http::Field::authorization).value_or(std::string_view{});
-}
-
 }  // namespace
 
 HttpConnection::Admission HttpConnection::admit(const http::Request& request,
                                                 Answer& refusal) noexcept {
+  const HeadPlan* const plan = server_.plans_.of(request);
+  if (plan != nullptr && plan->guarded[loopback_ ? 1 : 0]) {
+    const bool known = server_.authenticator_ == nullptr || is_known(plan->proof);
+    return known ? Admission::go : authenticate(request, refusal);
+  }
   const Admission checked = check(request, refusal);
   if (checked != Admission::go || server_.authenticator_ == nullptr) return checked;
   if (route_of(request.path) == HttpRoute::other) return Admission::go;
   return authenticate(request, refusal);
+}
+
+bool HttpConnection::is_known(const Hash128& proof) const noexcept {
+  return client_ != nullptr && client_->identity != nullptr && client_->proof == proof &&
+         server_.loop_.now() < client_->valid_until;
 }
 
 HttpConnection::Admission HttpConnection::check(const http::Request& request,
@@ -84,11 +90,8 @@ HttpConnection::Admission HttpConnection::authenticate(const http::Request& requ
                                                        Answer& refusal) noexcept {
   const auto shown = authorization_of(*request.headers);
   const Hash128 proof = hash128(shown.value_or(std::string_view{}), server_.proof_seed_);
+  if (shown && is_known(proof)) return Admission::go;
   HttpClient& known = client();
-  const MonoTime now = server_.loop_.now();
-  if (shown && known.identity != nullptr && known.proof == proof && now < known.valid_until) {
-    return Admission::go;
-  }
   known.identity.reset();
   known.proof = proof;
   known.shown = !shown || !shown->empty();
@@ -162,7 +165,10 @@ void HttpConnection::on_authenticated(const flow::AuthAnswer& answer) noexcept {
   if (held_) {
     held_ = false;
     admitted_ = admission == Admission::go;
-    if (!admitted_) respond(parser.request(), &refusal);
+    if (!admitted_) {
+      std::ignore = exchange_->queue.begin();
+      respond(parser.request(), refusal);
+    }
     if (admitted_ && !handle(parser.request())) return after_events();
   } else {
     if (admission == Admission::go) admission = check_quota(refusal);

@@ -84,12 +84,12 @@ bool HttpConnection::handle(const http::Request& request) noexcept {
       case Admission::wait:
         return !keep_request();
       case Admission::refuse:
-        respond(request, &refusal);
+        std::ignore = exchange_->queue.begin();
+        respond(request, refusal);
         return true;
     }
   }
-  if (server_.intake_.ready() || route_of(request.path) == HttpRoute::other) {
-    respond(request, nullptr);
+  if ((server_.intake_.ready() || route_of(request.path) == HttpRoute::other) && respond(request)) {
     return true;
   }
   admitted_ = true;
@@ -104,39 +104,74 @@ bool HttpConnection::keep_request() noexcept {
   return held_;
 }
 
-void HttpConnection::respond(const http::Request& request, const Answer* refusal) noexcept {
+bool HttpConnection::respond(const http::Request& request) noexcept {
+  ResponseQueue& queue = exchange_->queue;
+  const std::uint32_t ordinal = progress_ != nullptr ? progress_->ordinal : queue.begin();
+  if (route_of(request.path) == HttpRoute::other) {
+    respond(request, ask_router(request));
+    return true;
+  }
+  const std::optional<Answer> answer = take_events(request, ordinal);
+  if (!answer) {
+    progress_->ordinal = ordinal;
+    return false;
+  }
+  progress_.reset();
+  respond(request, *answer);
+  return true;
+}
+
+void HttpConnection::respond(const http::Request& request, const Answer& answer) noexcept {
   const bool last = !request.keep_alive || server_.draining_;
   http::Persistence persistence = http::Persistence::implied;
   if (!request.http11) persistence = http::Persistence::keep_alive;
   if (last) persistence = http::Persistence::close;
   phase_ = Phase::none;  // The next request gets its own time.
   admitted_ = continued_ = false;
-  const std::uint32_t ordinal = exchange_->queue.begin();
-  const Answer answer = refusal != nullptr ? *refusal : route(request, ordinal);
   put(answer, request.path, persistence, request.method == http::Method::head);
   if (last && life_ == Life::open) life_ = Life::finishing;
 }
 
-Answer HttpConnection::route(const http::Request& request, std::uint32_t ordinal) noexcept {
-  return route_of(request.path) == HttpRoute::other ? ask_router(request)
-                                                    : take_events(request, ordinal);
-}
-
-Answer HttpConnection::take_events(http::Request request, std::uint32_t ordinal) noexcept {
-  const bool gzip = coding_of(*request.headers) == ContentCoding::gzip;
-  if (gzip) {
-    if (const auto problem = expand(request)) return server_.composer_.problem(*problem);
+std::optional<Answer> HttpConnection::take_events(http::Request request,
+                                                  std::uint32_t ordinal) noexcept {
+  AnswerComposer& composer = server_.composer_;
+  const HeadPlan* const plan = server_.plans_.of(request);
+  const ContentCoding coding = plan != nullptr ? plan->coding : coding_of(*request.headers);
+  if (coding == ContentCoding::gzip) {
+    if (const auto problem = expand(request)) return composer.problem(*problem);
   }
   const flow::AckToken token{.sink = &server_,
                              .slot = slot_,
                              .generation = generation_,
                              .detail = std::uint64_t{ordinal} << 32U};
-  const EventRoute route =
-      route_of(request.path) == HttpRoute::events ? EventRoute::single : EventRoute::batch;
-  const Answer answer = server_.composer_.take_events(request, route, sender(), server_.loop_.now(),
-                                                      token, exchange_->queue);
-  if (gzip) server_.expanded_.clear();
+  const Sender from = sender();
+  const AnswerComposer::Task task{.sender = from,
+                                  .now = server_.loop_.now(),
+                                  .token = token,
+                                  .queue = exchange_->queue,
+                                  .keeper = *this};
+  std::optional<Answer> answer;
+  if (plan != nullptr) {
+    Trigger trigger = plan->trigger;
+    trigger.event.payload = request.body;
+    answer = composer.take_events(trigger, task);
+  } else {
+    const bool single = route_of(request.path) == HttpRoute::events;
+    answer = composer.take_events(request, single ? EventRoute::single : EventRoute::batch, task);
+  }
+  if (coding == ContentCoding::gzip) server_.expanded_.clear();
   return answer;
+}
+
+bool HttpConnection::keep(std::uint32_t next, const BatchTally& tally,
+                          std::string_view text) noexcept {
+  if (!exchange_->parser.keep()) return false;
+  auto progress = std::make_unique<RequestProgress>(server_.budget_);
+  if (!progress->text.append(text)) return false;
+  progress->next = next;
+  progress->tally = tally;
+  progress_ = std::move(progress);
+  return true;
 }
 
 std::optional<Problem> HttpConnection::expand(http::Request& request) noexcept {
@@ -203,6 +238,11 @@ void HttpConnection::put(const Answer& answer, std::string_view path, http::Pers
 
 bool HttpConnection::write(const Answer& answer, http::Persistence persistence, bool head_only,
                            ByteBuffer& out) noexcept {
+  if (answer.status == 202 && persistence == http::Persistence::implied && answer.extra.empty() &&
+      !head_only && answer.content_type == json_media_type) {
+    const http::PreparedHead& head = server_.accepted_head();
+    return head.append(out, answer.body) || (server_.reclaim() && head.append(out, answer.body));
+  }
   const http::ResponseHead head{.status = answer.status,
                                 .content_type = answer.content_type,
                                 .content_length = answer.body.size(),
@@ -231,7 +271,8 @@ void HttpConnection::refuse(http::ParseError error) noexcept {
 void HttpConnection::refuse(const Answer& answer, std::string_view path) noexcept {
   held_ = authenticating_ = false;  // An answer that still comes is for nobody.
   ResponseQueue& queue = exchange().queue;
-  if (queue.full()) return close();
+  // A response that is half composed cannot be passed by.
+  if (queue.full() || progress_ != nullptr) return close();
   std::ignore = queue.begin();
   put(answer, path, http::Persistence::close, false);
   if (life_ == Life::closed) return;

@@ -1,5 +1,6 @@
 #include "stages/ingress/http/response_queue.hpp"
 
+#include <algorithm>
 #include <bit>
 #include <cassert>
 
@@ -82,14 +83,17 @@ bool ResponseQueue::take_ready(ByteBuffer& out, Substitute& substitute) noexcept
   return move(good, out);
 }
 
+// A response that is being composed may wait for capacity while those before it leave.
 bool ResponseQueue::move(std::size_t size, ByteBuffer& out) noexcept {
   if (size == 0) return true;
   if (size == text_.size() && out.empty()) {
     text_.swap(out);
+    composed_ = 0;
     return true;
   }
   if (!out.append(text_.view().substr(0, size))) return false;
   text_.consume(size);
+  composed_ -= std::min(composed_, size);
   return true;
 }
 
@@ -106,6 +110,7 @@ bool ResponseQueue::move_failed(const Entry& entry, ByteBuffer& out,
     return false;
   }
   text_.consume(entry.size);
+  composed_ -= std::min<std::size_t>(composed_, entry.size);
   return true;
 }
 

@@ -12,8 +12,16 @@
 #include "flow/access.hpp"
 #include "flow/quota.hpp"
 #include "io/io.hpp"
+#include "protocol/http/head.hpp"
 
 namespace tocsin::ingress {
+
+/// The one Authorization field; empty when there is none, nothing when there are several.
+[[nodiscard]] inline std::optional<std::string_view> authorization_of(
+    const http::Headers& headers) noexcept {
+  if (headers.count(http::Field::authorization) > 1) return std::nullopt;
+  return headers.find(http::Field::authorization).value_or(std::string_view{});
+}
 
 /// Whom the requests of one connection come from, as far as it has been proven.
 struct HttpClient {

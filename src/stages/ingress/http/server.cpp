@@ -11,6 +11,12 @@ namespace {
 constexpr std::size_t expanded_kept_max = 64 * 1024;
 constexpr std::uint32_t message_authenticated = 1;
 
+Hash128 random_hash(io::Io& io) noexcept {
+  Hash128 hash;
+  io.random(std::as_writable_bytes(std::span{&hash, 1}));
+  return hash;
+}
+
 }  // namespace
 
 HttpServer::HttpServer(flow::Loop& loop, flow::Intake& intake, HttpOptions options, Log log,
@@ -24,8 +30,10 @@ HttpServer::HttpServer(flow::Loop& loop, flow::Intake& intake, HttpOptions optio
       guard_(options_.host_names),
       composer_(intake, options_.head_size_max, metrics_),
       expanded_(&budget_, expanded_kept_max),
+      proof_seed_(random_hash(loop.io())),
+      heads_(proof_seed_.hi),
+      plans_(guard_, proof_seed_),
       exchanges_(options_, budget_) {
-  loop_.io().random(std::as_writable_bytes(std::span{&proof_seed_, 1}));
   loop_.add_ticker(*this);
   intake_.add_ready_listener(*this);
 }
@@ -184,8 +192,18 @@ void HttpServer::on_message(const flow::Message& message) noexcept {
 }
 
 std::string_view HttpServer::date() noexcept {
-  if (!loop_.io().wall_trusted()) return {};  // RFC 9110 section 6.6.1: no clock, no Date.
-  return date_.at(loop_.io().wall_now());
+  // Once a turn: a clock is read by a call that costs as much as the head it is for.
+  if (date_read_at_ == loop_.now()) return date_text_;
+  date_read_at_ = loop_.now();
+  // RFC 9110 section 6.6.1: no clock, no Date.
+  date_text_ = loop_.io().wall_trusted() ? date_.at(loop_.io().wall_now()) : std::string_view{};
+  return date_text_;
+}
+
+const http::PreparedHead& HttpServer::accepted_head() noexcept {
+  const std::string_view now = date();
+  if (!accepted_.is_of(now)) accepted_.make(202, json_media_type, now);
+  return accepted_;
 }
 
 }  // namespace tocsin::ingress

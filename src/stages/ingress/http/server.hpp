@@ -25,6 +25,7 @@
 #include "stages/ingress/http/connection.hpp"
 #include "stages/ingress/http/exchange.hpp"
 #include "stages/ingress/http/guard.hpp"
+#include "stages/ingress/http/head_plans.hpp"
 #include "stages/ingress/http/metrics.hpp"
 #include "stages/ingress/http/options.hpp"
 #include "stages/ingress/http/router.hpp"
@@ -116,6 +117,7 @@ class HttpServer final : public flow::AckSink,
                                                                std::uint32_t slot,
                                                                std::uint32_t generation) noexcept;
   [[nodiscard]] std::string_view date() noexcept;
+  [[nodiscard]] const http::PreparedHead& accepted_head() noexcept;
 
   flow::Loop& loop_;
   flow::Intake& intake_;
@@ -133,8 +135,13 @@ class HttpServer final : public flow::AckSink,
   http::GzipDecoder gzip_;
   ByteBuffer expanded_;  // The body that gzip_ made last.
   Hash128 proof_seed_;
+  http::KnownHeads heads_;
+  HeadPlans plans_;
   ExchangePool exchanges_;
   http::DateCache date_;
+  std::string_view date_text_;
+  MonoTime date_read_at_ = MonoTime::min();
+  http::PreparedHead accepted_;  // Of the answer to nearly every request.
   std::vector<std::unique_ptr<Listener>> listeners_;
   io::AddressGate* gate_ = nullptr;
   std::vector<std::unique_ptr<io::GatedListener>> gated_;  // Before the listeners, with a gate.

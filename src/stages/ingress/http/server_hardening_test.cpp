@@ -455,7 +455,7 @@ TEST_F(HttpHardeningTest, WhatWeTurnAwayCostsTheClientNothing) {
   start();
   flow::QuotaTable quotas({.client_rate = 1, .client_burst = 3}, 1);
   server_->set_quotas(&quotas);
-  const flow::Rejection full{.reason = flow::Refusal::capacity, .detail = "full"};
+  const flow::Rejection full{.reason = flow::Refusal::shutting_down, .detail = "full"};
   intake_.refuse = full;
   for (int i = 0; i < 5; ++i) EXPECT_THAT(ask(post("{}")), StartsWith("HTTP/1.1 503 "));
   intake_.refuse = {};

@@ -195,7 +195,7 @@ TEST_F(HttpServerTest, RefusalsAreProblems) {
                         "\"status\":400,\"detail\":\"why\",\"errors\":[{\"pointer\":\"/a\","
                         "\"detail\":\"why\"}]}"));
   EXPECT_THAT(refused(flow::Refusal::too_large), StartsWith("HTTP/1.1 413 "));
-  EXPECT_THAT(refused(flow::Refusal::capacity), HasSubstr("Retry-After: 1\r\n"));
+  EXPECT_THAT(refused(flow::Refusal::shutting_down), HasSubstr("Retry-After: 1\r\n"));
   EXPECT_THAT(refused(flow::Refusal::entries, "/api/events/batch", "{}"),
               StartsWith("HTTP/1.1 400 "));
   EXPECT_THAT(refused(flow::Refusal::entries, "/api/events/batch", " [1]"),

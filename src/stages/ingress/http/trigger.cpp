@@ -45,10 +45,18 @@ TriggerReader::TriggerReader(std::size_t head_size_max) { text_.reserve(head_siz
 
 Result<Trigger, Rejection> TriggerReader::read(const http::Request& request,
                                                EventRoute route) noexcept {
+  auto trigger = trigger_of_head(request, route);
+  if (!trigger) return trigger;
+  trigger->event.payload = request.body;
+  if (trigger->event.envelope != flow::Envelope::cloudevents_binary) return trigger;
+  return read_binary(*trigger, *request.headers);
+}
+
+Result<Trigger, Rejection> trigger_of_head(const http::Request& request,
+                                           EventRoute route) noexcept {
   const std::string_view content_type = request.header(http::Field::content_type).value_or("");
   const std::string_view type = http::media_type(content_type);
   Trigger trigger;
-  trigger.event.payload = request.body;
   trigger.event.content_type = content_type;
   trigger.event.traceparent = request.header(http::Field::traceparent).value_or("");
   if (!http::charset_is_utf8(content_type)) return unsupported("only UTF-8 is understood");
@@ -76,7 +84,10 @@ Result<Trigger, Rejection> TriggerReader::read(const http::Request& request,
   if (equals_ignoring_case(type.substr(0, structured.size()), structured)) {
     return unsupported("of the CloudEvents formats only JSON is understood");
   }
-  if (has_attributes(*request.headers)) return read_binary(trigger, *request.headers);
+  if (has_attributes(*request.headers)) {
+    trigger.event.envelope = flow::Envelope::cloudevents_binary;
+    return trigger;
+  }
   if (!plain_json) {
     return unsupported(
         "an event is application/json, application/cloudevents+json, "
@@ -113,7 +124,6 @@ Result<Trigger, Rejection> TriggerReader::read_binary(Trigger trigger,
     }
     ++count;
   }
-  trigger.event.envelope = flow::Envelope::cloudevents_binary;
   trigger.event.attributes = std::span(fields_).first(count);
   return trigger;
 }

@@ -23,6 +23,10 @@ struct Trigger {
   std::optional<flow::BatchForm> form;  ///< Nothing: one event.
 };
 
+/// What the head alone says. With Envelope::cloudevents_binary the attributes are still to be read.
+[[nodiscard]] Result<Trigger, flow::Rejection> trigger_of_head(const http::Request& request,
+                                                               EventRoute route) noexcept;
+
 /// One per reactor: holds the room that decoded attributes stand in.
 class TriggerReader {
  public:
