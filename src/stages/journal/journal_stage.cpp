@@ -10,7 +10,7 @@ namespace tocsin::journal {
 namespace {
 
 constexpr Duration failure_log_pause = std::chrono::seconds(5);
-constexpr Duration commit_linger = std::chrono::milliseconds(1);
+constexpr Duration commit_linger = std::chrono::milliseconds(4);
 
 }  // namespace
 
