@@ -37,8 +37,8 @@ Range range_of(const char* data, std::size_t size) noexcept {
   return {begin, begin + size};
 }
 
-// What can be written, as /proc/self/maps lists it: "begin-end rw-p ...". Neighbours are one: static
-// data goes on from the pages of the file into those that began as zeros.
+// What can be written, as /proc/self/maps lists it: "begin-end rw-p ...". Neighbours are one:
+// static data goes on from the pages of the file into those that began as zeros.
 std::vector<Range> writable_memory() {
   std::vector<Range> all;
   std::ifstream maps("/proc/self/maps");
