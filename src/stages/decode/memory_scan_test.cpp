@@ -37,7 +37,8 @@ Range range_of(const char* data, std::size_t size) noexcept {
   return {begin, begin + size};
 }
 
-// What can be written, as /proc/self/maps lists it: "begin-end rw-p ...".
+// What can be written, as /proc/self/maps lists it: "begin-end rw-p ...". Neighbours are one:
+// static data goes on from the pages of the file into those that began as zeros.
 std::vector<Range> writable_memory() {
   std::vector<Range> all;
   std::ifstream maps("/proc/self/maps");
@@ -47,7 +48,12 @@ std::vector<Range> writable_memory() {
     const std::uintptr_t begin = std::stoul(line, &dash, 16);
     const std::uintptr_t end = std::stoul(line.substr(dash + 1), &blank, 16);
     const bool writable = line.at(dash + 1 + blank + 2) == 'w';
-    if (writable && end - begin <= mapping_size_max) all.push_back({begin, end});
+    if (!writable || end - begin > mapping_size_max) continue;
+    if (!all.empty() && all.back().end == begin) {
+      all.back().end = end;
+    } else {
+      all.push_back({begin, end});
+    }
   }
   return all;
 }
