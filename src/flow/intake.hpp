@@ -92,7 +92,7 @@ struct RawEvent {
 /// Told that an event which Intake::take() took is refused after all: its payload is no JSON.
 class RefusalSink {
  public:
-  /// The event's token, which reaches no AckSink now.
+  /// The event's token, which reaches no AckSink now. Must not give the intake another event.
   virtual void on_refused(const AckToken& token, const Rejection& rejection) noexcept = 0;
 
  protected:
@@ -152,7 +152,8 @@ class Intake {
   /// repeated later. Every accepted event's token comes back through AckSink::on_ack.
   virtual Result<Accepted, Rejection> add(const RawEvent& event, const AckToken& ack) noexcept = 0;
   /// The short way for what devices send most: the payload is looked into together with others, at
-  /// the end of the turn at the latest, so a refusal comes later and through `refusals`.
+  /// the end of the turn at the latest, so a refusal comes later and through `refusals`. The caller
+  /// has made sure that the sender may publish to the topic.
   [[nodiscard]] virtual Taken take(const PlainEvent& event, const AckToken& ack,
                                    RefusalSink& refusals) noexcept = 0;
   /// Decodes every entry of a batch body (`event.payload`; `event.envelope` is that of each

@@ -34,7 +34,7 @@ void Matcher::begin(const flow::BlockView& block) noexcept {
       reinterpret_cast<const char*>(block.bytes().data()) + header.payload_offset,
       header.payload_size};
   if (payloads.size() > scanner_.capacity()) return;
-  // A payload that is no JSON could leave a string open, and the next ones inside it.
+  // A payload that is no JSON would spoil the scan for all.
   for (std::uint32_t i = 0; i < block.size(); ++i) {
     if ((block.record(i).header().flags & record_flag::binary_payload) != 0) return;
   }
