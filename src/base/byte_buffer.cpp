@@ -70,6 +70,19 @@ void ByteBuffer::consume(std::size_t size) noexcept {
   if (capacity_ > kept_max_) release();
 }
 
+void ByteBuffer::shrink() noexcept {
+  if (capacity_ <= kept_max_ || empty() || 2 * size() >= capacity_) return;
+  const std::size_t memory = size() + json_padding;
+  std::unique_ptr<char[]> shrunk(new (std::nothrow) char[memory]);
+  if (shrunk == nullptr) return;
+  std::memcpy(shrunk.get(), bytes_.get() + begin_, size());
+  std::memset(shrunk.get() + size(), 0, json_padding);
+  if (budget_ != nullptr) budget_->refund(charged() - memory);
+  bytes_ = std::move(shrunk);
+  end_ = capacity_ = size();
+  begin_ = 0;
+}
+
 void ByteBuffer::truncate(std::size_t size) noexcept {
   assert(size <= this->size());
   end_ = begin_ + size;

@@ -62,6 +62,9 @@ class ByteBuffer {
   }
   /// Drops bytes from the front.
   void consume(std::size_t size) noexcept;
+  /// Gives back memory when less than half of it is in use: for content that has to wait, of which
+  /// a part was consumed. Views die.
+  void shrink() noexcept;
   /// Drops bytes from the end until `size` are left.
   void truncate(std::size_t size) noexcept;
   void clear() noexcept { consume(size()); }

@@ -47,6 +47,28 @@ TEST(ByteBuffer, RefusedGrowthChangesNothing) {
   EXPECT_EQ(buffer.view(), std::string(256, 'a') + std::string(100, 'b'));
 }
 
+// Goal: what waits after most of it was consumed holds memory for itself only.
+TEST(ByteBuffer, ShrinksToWhatIsLeft) {
+  ByteBudget budget(1'000'000);
+  ByteBuffer buffer(&budget, 2048);
+  std::string text(100'000, 'x');
+  text += "the rest";
+  ASSERT_TRUE(buffer.append(text));
+  buffer.consume(10'000);
+  const std::size_t before = budget.used();
+  buffer.shrink();
+  EXPECT_EQ(before, budget.used()) << "more than half is in use";
+  buffer.consume(90'000);
+  buffer.shrink();
+  EXPECT_EQ("the rest", buffer.view());
+  EXPECT_EQ(buffer.capacity() + json_padding, budget.used());
+  EXPECT_EQ(8U, buffer.capacity());
+  ASSERT_TRUE(buffer.append(" and more"));
+  EXPECT_EQ("the rest and more", buffer.view());
+  buffer.release();
+  EXPECT_EQ(0U, budget.used());
+}
+
 TEST(ByteBuffer, EmptiedKeepsOnlyALittle) {
   ByteBudget budget(1 << 20);
   ByteBuffer buffer(&budget, 512);

@@ -51,6 +51,7 @@ void MqttConnection::on_data(std::span<const std::byte> bytes) noexcept {
   if (!carry_.empty() && stops_ == 0) rest = process_carried(rest);
   if (carry_.empty()) rest = rest.subspan(process(rest));
   keep(rest);
+  carry_.shrink();
   count_carried();
   if (server_.holding()) hold_receiving();
 }
@@ -203,6 +204,7 @@ void MqttConnection::resume() noexcept {
   resuming_ = false;
   if (!receiving() || stops_ != 0) return count_carried();
   process_carried({});
+  carry_.shrink();
   count_carried();
   if (!receiving() || stops_ != 0) return;
   if (ended_) return finish(MqttClose::end_of_stream, mqtt::ReasonCode::success);
