@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import os
 import socket
 import time
 import zlib
@@ -166,7 +167,9 @@ class Compressed(HardeningCase):
         before = self.tocsin.metric("process_resident_memory_bytes")
         for _ in range(20):
             self.assertEqual(413, self.post(bomb[:800_000], path="/api/events/batch")[0])
-        self.assertLess(self.tocsin.metric("process_resident_memory_bytes") - before, 8 << 20)
+        # A sanitizer keeps freed memory for a while; less than one unpacked bomb it is there, too.
+        growth_max = (190 if "TOCSIN_INSTRUMENTED" in os.environ else 8) << 20
+        self.assertLess(self.tocsin.metric("process_resident_memory_bytes") - before, growth_max)
         self.assertEqual(0, self.acknowledged())
 
 
