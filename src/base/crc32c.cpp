@@ -55,9 +55,6 @@ __attribute__((target("sse4.2"))) std::size_t crc32c_words(
   std::uint64_t a = ~crcs[0];
   std::uint64_t b = ~crcs[1];
   std::uint64_t c = ~crcs[2];
-  a &= UINT32_MAX;
-  b &= UINT32_MAX;
-  c &= UINT32_MAX;
   std::size_t done = 0;
   for (; done + 8 <= size; done += 8) {
     std::array<std::uint64_t, 3> words;

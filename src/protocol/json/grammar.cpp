@@ -43,11 +43,10 @@ std::optional<std::uint32_t> code_unit(std::string_view text) noexcept {
   return unit;
 }
 
-// Eight bytes of text; the first is the lowest.
+// Eight bytes of text; the first is the lowest: blocks too ask for a little-endian machine.
 std::uint64_t load_word(const char* at) noexcept {
   std::uint64_t word = 0;
   std::memcpy(&word, at, sizeof word);
-  if constexpr (std::endian::native == std::endian::big) word = __builtin_bswap64(word);
   return word;
 }
 

@@ -5,7 +5,7 @@
 
 #include "flow/quota_table.hpp"
 #include "stages/ingress/http/server.hpp"
-#include "stages/ingress/http/test_world.hpp"
+#include "stages/ingress/http/server_fixture_test.hpp"
 
 namespace tocsin::ingress {
 namespace {
@@ -24,35 +24,14 @@ std::string event(std::string_view body) {
          std::to_string(body.size()) + "\r\n\r\n" + std::string(body);
 }
 
-class HttpCapacityTest : public ::testing::Test {
+class HttpCapacityTest : public test::HttpFixture {
  protected:
-  void start(HttpOptions options = {}) {
-    server_ =
-        std::make_unique<HttpServer>(loop_, intake_, std::move(options), make_null_log(), router_);
-    const std::array endpoints{*io::parse_endpoint("127.0.0.1:8080")};
-    ASSERT_TRUE(server_->start(endpoints, false));
-  }
-  void TearDown() override {
-    server_->close_all();
-    turns();
-    EXPECT_TRUE(server_->drained());
-    server_->close_all();
-    EXPECT_EQ(server_->budget().used(), 0U);
-  }
-  void turns() {
-    for (int i = 0; i < 4; ++i) loop_.turn(loop_.now());
-  }
   void settle_all() {
     for (std::size_t i = settled_; i < intake_.acks.size(); ++i) intake_.settle(i, true);
     settled_ = intake_.acks.size();
     turns();
   }
 
-  test::FakeIo io_;
-  flow::Loop loop_{io_, "test"};
-  test::FakeIntake intake_;
-  test::FakeRouter router_;
-  std::unique_ptr<HttpServer> server_;
   std::size_t settled_ = 0;
 };
 

@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "stages/ingress/http/server.hpp"
-#include "stages/ingress/http/test_world.hpp"
+#include "stages/ingress/http/server_fixture_test.hpp"
 
 namespace tocsin::ingress {
 namespace {
@@ -16,19 +16,9 @@ std::string post(std::string_view path, std::string_view fields, std::string_vie
          "Content-Length: " + std::to_string(body.size()) + "\r\n\r\n" + std::string(body);
 }
 
-class HttpHeadPlansTest : public ::testing::Test {
+class HttpHeadPlansTest : public test::HttpFixture {
  protected:
-  HttpHeadPlansTest() {
-    const std::array endpoints{*io::parse_endpoint("127.0.0.1:8080")};
-    EXPECT_TRUE(server_.start(endpoints, false));
-  }
-  void TearDown() override {
-    server_.close_all();
-    turns();
-  }
-  void turns() {
-    for (int i = 0; i < 4; ++i) loop_.turn(loop_.now());
-  }
+  void SetUp() override { start(); }
   std::string ask(test::FakeIo::Stream& client, std::string_view bytes) {
     const std::size_t first = intake_.acks.size();
     client.sent.clear();
@@ -41,15 +31,9 @@ class HttpHeadPlansTest : public ::testing::Test {
     io_.streams.push_back(std::make_unique<test::FakeIo::Stream>());
     auto& client = *io_.streams.back();
     const auto slot = static_cast<std::uint32_t>(io_.streams.size() - 1);
-    client.handler = server_.accept(io_, {.slot = slot, .generation = 1}, {}, "");
+    client.handler = server_->accept(io_, {.slot = slot, .generation = 1}, {}, "");
     return client;
   }
-
-  test::FakeIo io_;
-  flow::Loop loop_{io_, "test"};
-  test::FakeIntake intake_;
-  test::FakeRouter router_;
-  HttpServer server_{loop_, intake_, {}, make_null_log(), router_};
 };
 
 // Goal: every repetition is taken, answered and counted like the first.

@@ -5,7 +5,7 @@
 
 #include "flow/quota_table.hpp"
 #include "stages/ingress/http/server.hpp"
-#include "stages/ingress/http/test_world.hpp"
+#include "stages/ingress/http/server_fixture_test.hpp"
 
 namespace tocsin::ingress {
 namespace {
@@ -97,24 +97,8 @@ class FakeAuthenticator final : public flow::Authenticator {
   std::vector<std::pair<std::uint64_t, ReplyTo>> pending;
 };
 
-class HttpHardeningTest : public ::testing::Test {
+class HttpHardeningTest : public test::HttpFixture {
  protected:
-  void start(HttpOptions options = {}) {
-    server_ =
-        std::make_unique<HttpServer>(loop_, intake_, std::move(options), make_null_log(), router_);
-    const std::array endpoints{*io::parse_endpoint("127.0.0.1:8080")};
-    ASSERT_TRUE(server_->start(endpoints, false));
-  }
-  void TearDown() override {
-    server_->close_all();
-    turns();
-    EXPECT_TRUE(server_->drained());
-    server_->close_all();
-    EXPECT_EQ(server_->budget().used(), 0U);
-  }
-  void turns(int n = 4) {
-    for (int i = 0; i < n; ++i) loop_.turn(loop_.now());
-  }
   test::FakeIo::Stream& connect() { return io_.connect_client(); }
   /// Delivers bytes on a connection and acknowledges what they bring. Returns what was sent since.
   std::string ask(test::FakeIo::Stream& client, std::string_view bytes) {
@@ -139,12 +123,7 @@ class HttpHardeningTest : public ::testing::Test {
     return server_->metrics().refused[static_cast<std::size_t>(reason)].get();
   }
 
-  test::FakeIo io_;
-  flow::Loop loop_{io_, "test"};
-  test::FakeIntake intake_;
-  test::FakeRouter router_;
   FakeAuthenticator authenticator_;
-  std::unique_ptr<HttpServer> server_;
 };
 
 // --- Expect

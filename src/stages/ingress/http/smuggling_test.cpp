@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "stages/ingress/http/server.hpp"
-#include "stages/ingress/http/test_world.hpp"
+#include "stages/ingress/http/server_fixture_test.hpp"
 
 namespace tocsin::ingress {
 namespace {
@@ -14,25 +14,9 @@ std::string head(std::string_view fields) {
   return "POST /api/events HTTP/1.1\r\nHost: localhost\r\n" + std::string(fields) + "\r\n";
 }
 
-class HttpSmugglingTest : public ::testing::Test {
+class HttpSmugglingTest : public test::HttpFixture {
  protected:
-  HttpSmugglingTest() {
-    const std::array endpoints{*io::parse_endpoint("127.0.0.1:8080")};
-    EXPECT_TRUE(server_.start(endpoints, false));
-  }
-  void TearDown() override {
-    server_.close_all();
-    turns();
-  }
-  void turns() {
-    for (int i = 0; i < 4; ++i) loop_.turn(loop_.now());
-  }
-
-  test::FakeIo io_;
-  flow::Loop loop_{io_, "test"};
-  test::FakeIntake intake_;
-  test::FakeRouter router_;
-  HttpServer server_{loop_, intake_, {}, make_null_log(), router_};
+  void SetUp() override { start(); }
 };
 
 // Goal: every request that two parsers could read differently is refused, the connection closes,
