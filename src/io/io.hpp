@@ -103,6 +103,12 @@ class AcceptHandler {
   ~AcceptHandler() = default;
 };
 
+/// Bytes somewhere in memory; the kernel's iovec.
+struct Piece {
+  const std::byte* data = nullptr;
+  std::size_t size = 0;
+};
+
 /// Completion of one file operation.
 class FileHandler {
  public:
@@ -152,6 +158,12 @@ class Io : public StreamControl {
   /// Writes, then makes data durable (fdatasync), as one linked operation.
   virtual void write_and_sync(FileId file, std::span<const std::byte> bytes, std::uint64_t offset,
                               FileHandler& handler) = 0;
+  /// The same with `pieces`, one behind the other from `offset` on; the span and what its pieces
+  /// name are borrowed until on_file_done. The first error of any part is the error of all.
+  virtual void gather_and_sync(FileId file, std::span<const Piece> pieces, std::uint64_t offset,
+                               FileHandler& handler) = 0;
+  /// Makes creations, renames and removals in a directory durable that were made before.
+  virtual void begin_sync_directory(const std::string& path, FileHandler& handler) = 0;
 
   // --- files: blocking, for start, segment roll and small files ---------------------------------
   virtual Result<FileId, Errno> open(const std::string& path, OpenMode mode) = 0;

@@ -73,6 +73,46 @@ TEST_P(IoContract, OverlapsManyWrites) {
   io_->close_file(*file);
 }
 
+// Goal: pieces of any size and number stand one behind the other, more of them than one system call
+// takes, and the others' writes around them stay.
+TEST_P(IoContract, GathersPieces) {
+  const std::string directory = GetParam().directory();
+  ASSERT_TRUE(io_->make_directories(directory));
+  const auto file = io_->open(directory + "/data", OpenMode::create_new);
+  ASSERT_TRUE(file);
+  const std::string text = pattern(3U << 20U);
+  std::vector<Piece> pieces;
+  for (std::size_t at = 100; at < text.size();) {
+    const std::size_t size = std::min<std::size_t>(pieces.size() * 37 % 2000, text.size() - at);
+    pieces.push_back({bytes_of(text).data() + at, size});
+    at += size;
+  }
+  ASSERT_GT(pieces.size(), 2048U);
+  std::array<FileDone, 3> done;
+  io_->write(*file, bytes_of(text).first(100), 0, done[0]);
+  io_->gather_and_sync(*file, pieces, 100, done[1]);
+  io_->gather_and_sync(*file, std::span(pieces).first(1), 0, done[2]);
+  ASSERT_EQ(pieces[0].size, 0U);
+  EXPECT_EQ(done[0].count + done[1].count + done[2].count, 0) << "not before poll()";
+  ASSERT_TRUE(run_until([&] { return done[0].count + done[1].count + done[2].count == 3; }));
+  for (const FileDone& one : done) EXPECT_EQ(one.error, 0);
+  EXPECT_TRUE(read_all(*io_, *file) == text);
+  io_->close_file(*file);
+}
+
+// Goal: a directory's sync is answered, as is that of one that is not there.
+TEST_P(IoContract, SyncsDirectoriesAside) {
+  const std::string directory = GetParam().directory();
+  ASSERT_TRUE(io_->make_directories(directory));
+  std::array<FileDone, 2> done;
+  io_->begin_sync_directory(directory, done[0]);
+  io_->begin_sync_directory(directory + "/none", done[1]);
+  EXPECT_EQ(done[0].count + done[1].count, 0) << "not before poll()";
+  ASSERT_TRUE(run_until([&] { return done[0].count + done[1].count == 2; }));
+  EXPECT_EQ(done[0].error, 0);
+  EXPECT_EQ(done[1].error, ENOENT);
+}
+
 // Goal: a write that cannot be done reports an error, with and without sync.
 TEST_P(IoContract, ReportsAFailedWrite) {
   const std::string directory = GetParam().directory();
@@ -84,8 +124,12 @@ TEST_P(IoContract, ReportsAFailedWrite) {
   FileDone synced;
   io_->write(*file, bytes_of("x"), 0, plain);
   io_->write_and_sync(*file, bytes_of("x"), 0, synced);
-  ASSERT_TRUE(run_until([&] { return plain.count + synced.count == 2; }));
+  FileDone gathered;
+  const std::array<Piece, 2> pieces{Piece{bytes_of("x").data(), 1}, Piece{bytes_of("y").data(), 1}};
+  io_->gather_and_sync(*file, pieces, 0, gathered);
+  ASSERT_TRUE(run_until([&] { return plain.count + synced.count + gathered.count == 3; }));
   EXPECT_EQ(plain.error, EBADF);
+  EXPECT_EQ(gathered.error, EBADF);
   EXPECT_EQ(synced.error, EBADF);
   io_->close_file(*file);
 }

@@ -232,6 +232,36 @@ TEST_P(KernelIo, DoesNotReportAShortWriteAsSynced) {
   ASSERT_TRUE(io_->remove(path));
 }
 
+// Goal: the same for pieces, wherever the kernel stops: at the end of one, or within.
+TEST_P(KernelIo, DoesNotReportAShortGatherAsSynced) {
+  for (const std::size_t size : {2500U, 3000U}) {
+    std::string path = testing::TempDir() + "/tocsin-short-XXXXXX";
+    const UniqueFd created{::mkstemp(path.data())};
+    const auto file = io_->open(path, OpenMode::write_existing);
+    ASSERT_TRUE(file);
+    ::signal(SIGXFSZ, SIG_IGN);
+    rlimit before{};
+    ASSERT_EQ(::getrlimit(RLIMIT_FSIZE, &before), 0);
+    rlimit small = before;
+    small.rlim_cur = 10'000;
+    ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &small), 0);
+    const std::string text = contract::pattern(50'000);
+    std::vector<Piece> pieces;
+    for (std::size_t at = 0; at < text.size(); at += size) {
+      pieces.push_back({bytes_of(text).data() + at, std::min(size, text.size() - at)});
+    }
+    contract::FileDone done;
+    io_->gather_and_sync(*file, pieces, 0, done);
+    const bool finished = run_until([&] { return done.count == 1; });
+    ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &before), 0);
+    ASSERT_TRUE(finished);
+    EXPECT_EQ(done.error, EFBIG);
+    EXPECT_EQ(io_->size(*file).value(), 10'000U);
+    io_->close_file(*file);
+    ASSERT_TRUE(io_->remove(path));
+  }
+}
+
 // Goal: where direct writes do not work, all that are in flight go through the page cache. Method:
 // the kernel refuses them at unaligned offsets.
 TEST_P(KernelIo, WritesInFlightFallBackTogether) {
@@ -241,9 +271,14 @@ TEST_P(KernelIo, WritesInFlightFallBackTogether) {
   ASSERT_TRUE(file);
   io_->write_directly(*file);
   const std::string text = contract::pattern(4000);
+  const Piece piece{bytes_of(text).data(), text.size()};
   std::array<contract::FileDone, 4> done;
   for (std::size_t i = 0; i < done.size(); ++i) {
-    io_->write_and_sync(*file, bytes_of(text), i * text.size(), done[i]);
+    if (i % 2 == 0) {
+      io_->write_and_sync(*file, bytes_of(text), i * text.size(), done[i]);
+    } else {
+      io_->gather_and_sync(*file, {&piece, 1}, i * text.size(), done[i]);
+    }
   }
   ASSERT_TRUE(run_until(
       [&] { return std::ranges::all_of(done, [](const auto& d) { return d.count == 1; }); }));

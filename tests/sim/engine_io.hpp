@@ -43,6 +43,13 @@ class BorrowedIo final : public io::Io {
                       io::FileHandler& handler) override {
     io_.write_and_sync(file, bytes, offset, handler);
   }
+  void gather_and_sync(io::FileId file, std::span<const io::Piece> pieces, std::uint64_t offset,
+                       io::FileHandler& handler) override {
+    io_.gather_and_sync(file, pieces, offset, handler);
+  }
+  void begin_sync_directory(const std::string& path, io::FileHandler& handler) override {
+    io_.begin_sync_directory(path, handler);
+  }
   Result<io::FileId, io::Errno> open(const std::string& path, io::OpenMode mode) override {
     return io_.open(path, mode);
   }

@@ -31,12 +31,13 @@ struct Inode {
 using Directory = std::map<std::string, std::shared_ptr<Inode>>;
 
 /// What becomes of writes that were not synced when the power goes.
-enum class Leftover : std::uint8_t { none, all, odd, last_cut };
+enum class Leftover : std::uint8_t { none, all, odd, even, last_cut };
 
 /// What survives; the Ios of several "boots" share it.
 struct Disk {
   Directory cached;
   Directory durable;
+  std::uint64_t chance = 0;  ///< Of what Ios on it made of it so far.
 
   static void apply(Bytes& to, std::uint64_t offset, std::span<const std::byte> bytes) {
     const std::size_t end = static_cast<std::size_t>(offset) + bytes.size();
@@ -50,7 +51,10 @@ struct Disk {
       for (std::size_t i = 0; i < inode->unsynced.size(); ++i) {
         std::span<const std::byte> bytes = inode->unsynced[i].bytes;
         const bool last = i + 1 == inode->unsynced.size();
-        if (leftover == Leftover::none || (leftover == Leftover::odd && i % 2 == 0)) continue;
+        if (leftover == Leftover::none || (leftover == Leftover::odd && i % 2 == 0) ||
+            (leftover == Leftover::even && i % 2 == 1)) {
+          continue;
+        }
         if (leftover == Leftover::last_cut && last) {
           bytes = bytes.first(std::min(cut_bytes, bytes.size()));
         }
@@ -89,11 +93,22 @@ class TestIo final : public testing::StillIo {
 
   void write(io::FileId file, std::span<const std::byte> bytes, std::uint64_t offset,
              io::FileHandler& handler) override {
-    pending_.push_back({file, bytes, offset, &handler, false});
+    pending_.push_back({file, {bytes.begin(), bytes.end()}, offset, &handler, false, {}});
   }
   void write_and_sync(io::FileId file, std::span<const std::byte> bytes, std::uint64_t offset,
                       io::FileHandler& handler) override {
-    pending_.push_back({file, bytes, offset, &handler, true});
+    pending_.push_back({file, {bytes.begin(), bytes.end()}, offset, &handler, true, {}});
+  }
+  void gather_and_sync(io::FileId file, std::span<const io::Piece> pieces, std::uint64_t offset,
+                       io::FileHandler& handler) override {
+    Bytes bytes;
+    for (const io::Piece& piece : pieces) {
+      bytes.insert(bytes.end(), piece.data, piece.data + piece.size);
+    }
+    pending_.push_back({file, std::move(bytes), offset, &handler, true, {}});
+  }
+  void begin_sync_directory(const std::string& path, io::FileHandler& handler) override {
+    pending_.push_back({{}, {}, 0, &handler, true, path});
   }
   Result<io::FileId, io::Errno> open(const std::string& path, io::OpenMode mode) override {
     const auto found = disk_.cached.find(path);
@@ -164,6 +179,12 @@ class TestIo final : public testing::StillIo {
   }
   Result<void, io::Errno> lock(const std::string&) override { return {}; }
 
+  void random(std::span<std::byte> into) noexcept override {
+    for (std::byte& byte : into) {
+      disk_.chance = disk_.chance * 6364136223846793005U + 1442695040888963407U;
+      byte = static_cast<std::byte>(disk_.chance >> 56U);
+    }
+  }
   void poll(MonoTime deadline) override {
     auto batch = std::exchange(pending_, {});
     if (batch.empty() && deadline > time && deadline != MonoTime::max()) time = deadline;
@@ -182,15 +203,22 @@ class TestIo final : public testing::StillIo {
  private:
   struct Operation {
     io::FileId file;
-    std::span<const std::byte> bytes;
+    Bytes bytes;
     std::uint64_t offset;
     io::FileHandler* handler;
     bool sync;
+    std::string directory;  // Not empty: its sync, and nothing else.
   };
+  static constexpr std::size_t page_bytes = 4096;
 
   bool step() noexcept { return operations++ < faults_.stop_at; }
 
   std::optional<io::Errno> execute(const Operation& op) {
+    if (!op.directory.empty()) {
+      const auto synced = sync_directory(op.directory);
+      if (dead()) return std::nullopt;
+      return synced ? 0 : synced.error();
+    }
     Inode& inode = *files_.at(op.file.slot);
     // The write at which the power goes may still reach the disk, in part or whole.
     const bool was_alive = !dead();
@@ -199,7 +227,13 @@ class TestIo final : public testing::StillIo {
     if (alive && full && op.offset + op.bytes.size() > inode.cached.size()) return ENOSPC;
     if (was_alive) {
       Disk::apply(inode.cached, op.offset, op.bytes);
-      inode.unsynced.push_back({op.offset, {op.bytes.begin(), op.bytes.end()}});
+      // A disk keeps pages of one write in any order.
+      for (std::size_t at = 0; at < op.bytes.size(); at += page_bytes) {
+        const auto begin = op.bytes.begin() + static_cast<std::ptrdiff_t>(at);
+        const auto size = std::min(page_bytes, op.bytes.size() - at);
+        inode.unsynced.push_back(
+            {op.offset + at, {begin, begin + static_cast<std::ptrdiff_t>(size)}});
+      }
     }
     if (!alive) return std::nullopt;
     if (!op.sync) return 0;

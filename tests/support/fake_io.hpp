@@ -38,6 +38,17 @@ class FakeIo : public StillIo {
                       io::FileHandler& handler) override {
     write(file, bytes, offset, handler);
   }
+  void gather_and_sync(io::FileId file, std::span<const io::Piece> pieces, std::uint64_t offset,
+                       io::FileHandler& handler) override {
+    std::vector<std::byte> bytes;
+    for (const io::Piece& piece : pieces) {
+      bytes.insert(bytes.end(), piece.data, piece.data + piece.size);
+    }
+    write(file, bytes, offset, handler);
+  }
+  void begin_sync_directory(const std::string&, io::FileHandler& handler) override {
+    completions_.emplace_back(&handler, 0);
+  }
   Result<io::FileId, io::Errno> open(const std::string& path, io::OpenMode) override {
     files_[path];
     paths_.push_back(path);

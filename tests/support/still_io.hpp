@@ -35,6 +35,9 @@ class StillIo : public io::Io {
   void write(io::FileId, std::span<const std::byte>, std::uint64_t, io::FileHandler&) override {}
   void write_and_sync(io::FileId, std::span<const std::byte>, std::uint64_t,
                       io::FileHandler&) override {}
+  void gather_and_sync(io::FileId, std::span<const io::Piece>, std::uint64_t,
+                       io::FileHandler&) override {}
+  void begin_sync_directory(const std::string&, io::FileHandler&) override {}
   Result<io::FileId, io::Errno> open(const std::string&, io::OpenMode) override {
     return Unexpected{ENOTSUP};
   }

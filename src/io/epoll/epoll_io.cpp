@@ -60,6 +60,13 @@ class EpollIo final : public posix::PosixIo {
                       FileHandler& handler) override {
     writer_.write(file, bytes, offset, true, handler);
   }
+  void gather_and_sync(FileId file, std::span<const Piece> pieces, std::uint64_t offset,
+                       FileHandler& handler) override {
+    writer_.gather(file, pieces, offset, handler);
+  }
+  void begin_sync_directory(const std::string& path, FileHandler& handler) override {
+    writer_.sync_directory(path, handler);
+  }
 
   void poll(MonoTime deadline) override;
   void wake() noexcept override { ::eventfd_write(event_.get(), 1); }

@@ -3,8 +3,10 @@
 #include <pthread.h>
 #include <signal.h>
 
+#include <algorithm>
 #include <cassert>
 #include <cerrno>
+#include <iterator>
 #include <utility>
 
 #include "io/posix/files.hpp"
@@ -39,18 +41,57 @@ void FileWriter::start() {
 void FileWriter::write(FileId file, std::span<const std::byte> bytes, std::uint64_t offset,
                        bool sync, FileHandler& handler) {
   files_.begin_operation(file);
+  give({.file = file,
+        .fd = files_.descriptor(file),
+        .sync = sync,
+        .error = 0,
+        .bytes = bytes,
+        .pieces = {},
+        .offset = offset,
+        .directory = {},
+        .handler = &handler});
+}
+
+void FileWriter::gather(FileId file, std::span<const Piece> pieces, std::uint64_t offset,
+                        FileHandler& handler) {
+  files_.begin_operation(file);
+  give({.file = file,
+        .fd = files_.descriptor(file),
+        .sync = true,
+        .error = 0,
+        .bytes = {},
+        .pieces = pieces,
+        .offset = offset,
+        .directory = {},
+        .handler = &handler});
+}
+
+void FileWriter::sync_directory(const std::string& path, FileHandler& handler) {
+  Job job;
+  job.directory = path;
+  job.handler = &handler;
+  give(std::move(job));
+}
+
+void FileWriter::give(Job job) {
   start();
   {
     const std::scoped_lock lock(mutex_);
-    waiting_.push_back({.file = file,
-                        .fd = files_.descriptor(file),
-                        .sync = sync,
-                        .error = 0,
-                        .bytes = bytes,
-                        .offset = offset,
-                        .handler = &handler});
+    waiting_.push_back(std::move(job));
   }
   given_.notify_one();
+}
+
+Errno FileWriter::write_all(const Job& job) {
+  Result<void, Errno> done;
+  if (!job.directory.empty()) {
+    done = posix::sync_directory(job.directory);
+  } else if (!job.pieces.empty()) {
+    done = posix::write_pieces(job.fd, job.pieces, job.offset);
+  } else {
+    done = posix::write_file(job.fd, job.bytes, job.offset);
+  }
+  return done ? 0 : done.error();
 }
 
 void FileWriter::run() {
@@ -66,7 +107,7 @@ void FileWriter::run() {
     if (!carry_out(jobs, stop_)) return;
     {
       const std::scoped_lock lock(mutex_);
-      done_.insert(done_.end(), jobs.begin(), jobs.end());
+      std::ranges::move(jobs, std::back_inserter(done_));
     }
     jobs.clear();
     any_done_.store(true, std::memory_order_release);  // Pairs with deliver().
@@ -77,8 +118,7 @@ void FileWriter::run() {
 bool FileWriter::carry_out(std::vector<Job>& jobs, const std::atomic<bool>& stop) {
   for (Job& job : jobs) {
     if (stop.load(std::memory_order_relaxed)) return false;
-    const auto written = posix::write_file(job.fd, job.bytes, job.offset);
-    if (!written) job.error = written.error();
+    job.error = write_all(job);
   }
   for (std::size_t i = 0; i < jobs.size(); ++i) {
     if (!jobs[i].sync || jobs[i].error != 0) continue;
@@ -102,7 +142,7 @@ std::size_t FileWriter::deliver() {
     delivering_.swap(done_);
   }
   for (const Job& job : delivering_) {
-    files_.end_operation(job.file);
+    if (job.directory.empty()) files_.end_operation(job.file);
     job.handler->on_file_done(job.error);
   }
   const std::size_t count = delivering_.size();

@@ -7,6 +7,7 @@
 #include <functional>
 #include <mutex>
 #include <span>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -29,6 +30,10 @@ class FileWriter {
 
   void write(FileId file, std::span<const std::byte> bytes, std::uint64_t offset, bool sync,
              FileHandler& handler);
+  /// Writes all pieces, then syncs.
+  void gather(FileId file, std::span<const Piece> pieces, std::uint64_t offset,
+              FileHandler& handler);
+  void sync_directory(const std::string& path, FileHandler& handler);
   /// Calls the handlers of what is done; returns how many.
   std::size_t deliver();
 
@@ -39,12 +44,16 @@ class FileWriter {
     bool sync = false;
     Errno error = 0;
     std::span<const std::byte> bytes;
+    std::span<const Piece> pieces;
     std::uint64_t offset = 0;
+    std::string directory;  // Not empty: sync this, and nothing else.
     FileHandler* handler = nullptr;
   };
 
   void start();
+  void give(Job job);
   void run();
+  [[nodiscard]] static Errno write_all(const Job& job);
   /// Writes all, then syncs each file once.
   [[nodiscard]] static bool carry_out(std::vector<Job>& jobs, const std::atomic<bool>& stop);
 

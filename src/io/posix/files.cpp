@@ -4,12 +4,15 @@
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <climits>
+#include <cstddef>
 #include <cstdio>
 #include <memory>
 #include <string_view>
@@ -19,6 +22,8 @@ namespace {
 
 constexpr mode_t file_mode = 0640;
 constexpr mode_t directory_mode = 0750;
+/// The kernel caps one write just below 2 GiB.
+constexpr std::size_t vector_bytes_max = std::size_t{1} << 30U;
 
 int open_flags(OpenMode mode) noexcept {
   switch (mode) {
@@ -90,6 +95,49 @@ Result<void, Errno> write_file(int fd, std::span<const std::byte> bytes, std::ui
   return {};
 }
 
+const iovec* as_iovecs(const Piece* pieces) noexcept {
+  static_assert(sizeof(Piece) == sizeof(iovec) && alignof(Piece) == alignof(iovec));
+  static_assert(offsetof(Piece, data) == offsetof(iovec, iov_base));
+  static_assert(offsetof(Piece, size) == offsetof(iovec, iov_len));
+  return reinterpret_cast<const iovec*>(pieces);
+}
+
+std::size_t vector_size(std::span<const Piece> pieces) noexcept {
+  std::size_t bytes = 0;
+  std::size_t count = 0;
+  while (count < std::min<std::size_t>(pieces.size(), IOV_MAX)) {
+    bytes += pieces[count].size;
+    if (count > 0 && bytes > vector_bytes_max) break;
+    ++count;
+  }
+  return count;
+}
+
+Result<void, Errno> write_pieces(int fd, std::span<const Piece> pieces, std::uint64_t offset) {
+  while (!pieces.empty()) {
+    const std::size_t count = vector_size(pieces);
+    const ssize_t n = uninterrupted([&] {
+      return ::pwritev(fd, as_iovecs(pieces.data()), static_cast<int>(count),
+                       static_cast<off_t>(offset));
+    });
+    if (n < 0 && errno == EINVAL && clear_direct(fd)) continue;
+    if (n < 0) return Unexpected{errno};
+    auto left = static_cast<std::size_t>(n);
+    offset += left;
+    std::size_t whole = 0;
+    for (; whole < count && left >= pieces[whole].size; ++whole) left -= pieces[whole].size;
+    if (n == 0 && whole == 0) return Unexpected{EIO};
+    pieces = pieces.subspan(whole);
+    if (left == 0) continue;
+    // Cut within a piece: its rest alone, because the pieces are the caller's.
+    const std::span<const std::byte> rest{pieces[0].data + left, pieces[0].size - left};
+    if (const auto written = write_file(fd, rest, offset); !written) return written;
+    offset += rest.size();
+    pieces = pieces.subspan(1);
+  }
+  return {};
+}
+
 Result<std::uint64_t, Errno> file_size(int fd) {
   struct stat status {};
   if (::fstat(fd, &status) != 0) return Unexpected{errno};
@@ -132,8 +180,12 @@ Result<void, Errno> make_directories(const std::string& path) {
   }
 }
 
+Result<UniqueFd, Errno> open_directory(const std::string& path) {
+  return open_path(path, O_RDONLY | O_DIRECTORY);
+}
+
 Result<void, Errno> sync_directory(const std::string& path) {
-  const auto fd = open_path(path, O_RDONLY | O_DIRECTORY);
+  const auto fd = open_directory(path);
   if (!fd) return Unexpected{fd.error()};
   return checked(::fsync((*fd).get()));
 }

@@ -12,6 +12,8 @@
 #include "base/unique_fd.hpp"
 #include "io/io.hpp"
 
+struct iovec;
+
 namespace tocsin::io::posix {
 
 /// Files are created with mode 0640 less the umask, and close on exec.
@@ -22,6 +24,13 @@ namespace tocsin::io::posix {
 /// Writes all of `bytes`. EIO when the file takes none and tells no error.
 [[nodiscard]] Result<void, Errno> write_file(int fd, std::span<const std::byte> bytes,
                                              std::uint64_t offset);
+/// Writes all of all pieces, one behind the other.
+[[nodiscard]] Result<void, Errno> write_pieces(int fd, std::span<const Piece> pieces,
+                                               std::uint64_t offset);
+/// A piece is laid out as the kernel wants it.
+[[nodiscard]] const iovec* as_iovecs(const Piece* pieces) noexcept;
+/// How many of `pieces` one vectored write may carry.
+[[nodiscard]] std::size_t vector_size(std::span<const Piece> pieces) noexcept;
 [[nodiscard]] Result<std::uint64_t, Errno> file_size(int fd);
 [[nodiscard]] Result<void, Errno> truncate_file(int fd, std::uint64_t size);
 /// Makes the data and the size durable (fdatasync). Never retried: after a failed sync the kernel
@@ -36,6 +45,8 @@ void set_direct(int fd) noexcept;
 [[nodiscard]] Result<void, Errno> make_directories(const std::string& path);
 /// Makes creations, renames and removals in the directory durable.
 [[nodiscard]] Result<void, Errno> sync_directory(const std::string& path);
+/// For a sync of its own.
+[[nodiscard]] Result<UniqueFd, Errno> open_directory(const std::string& path);
 /// Names of the entries, sorted, without "." and "..".
 [[nodiscard]] Result<std::vector<std::string>, Errno> list_directory(const std::string& path);
 [[nodiscard]] Result<void, Errno> rename_file(const std::string& from, const std::string& to);

@@ -6,6 +6,17 @@
 #include <utility>
 
 namespace tocsin::io {
+namespace {
+
+std::vector<std::byte> joined(std::span<const Piece> pieces) {
+  std::vector<std::byte> bytes;
+  for (const Piece& piece : pieces) {
+    bytes.insert(bytes.end(), piece.data, piece.data + piece.size);
+  }
+  return bytes;
+}
+
+}  // namespace
 
 SimFiles::SimFiles(SimTimeline& timeline, SimTrace& trace, const SimFaults& faults, SimDisk& disk,
                    std::uint64_t seed, std::function<void(Unsynced)> on_cut)
@@ -46,7 +57,7 @@ void SimFiles::decide_faults(Operation& operation) {
   if (operation.sync_fault == 0 && random_.chance(faults_.sync_error)) operation.sync_fault = EIO;
 }
 
-void SimFiles::write(SimProcess& process, FileId file, std::span<const std::byte> bytes,
+void SimFiles::write(SimProcess& process, FileId file, std::span<const Piece> pieces,
                      std::uint64_t offset, bool sync, FileHandler& handler) {
   SimProcess::OpenFile& open = process.files[file.slot];
   ++open.inflight;
@@ -54,8 +65,8 @@ void SimFiles::write(SimProcess& process, FileId file, std::span<const std::byte
   operation.process = &process;
   operation.file = file;
   operation.node = open.node;
-  operation.bytes.assign(bytes.begin(), bytes.end());
-  operation.live = bytes;
+  operation.live.assign(pieces.begin(), pieces.end());
+  operation.bytes = joined(pieces);
   operation.offset = offset;
   operation.sync = sync;
   operation.handler = &handler;
@@ -64,6 +75,29 @@ void SimFiles::write(SimProcess& process, FileId file, std::span<const std::byte
   const OperationId id = next_operation_++;
   operations_.emplace(id, std::move(operation));
   timeline_.after(write_latency(), [this, id] { apply(id); });
+}
+
+void SimFiles::sync_directory(SimProcess& process, const std::string& path, FileHandler& handler) {
+  Operation operation;
+  operation.process = &process;
+  operation.directory = path;
+  operation.sync_fault = script_.next(FileOperation::sync_directory).error;
+  operation.handler = &handler;
+  const OperationId id = next_operation_++;
+  operations_.emplace(id, std::move(operation));
+  timeline_.after(sync_latency(), [this, id] { finish_directory(id); });
+}
+
+void SimFiles::finish_directory(OperationId id) {
+  const auto found = operations_.find(id);
+  if (found == operations_.end()) return;
+  const Operation& operation = found->second;
+  Errno error = operation.sync_fault;
+  if (error == 0) {
+    const auto synced = disk_.sync_directory(operation.directory);
+    if (!synced) error = synced.error();
+  }
+  complete(id, error);
 }
 
 // Writes an operation's bytes up to `upto`. False when that cut the power: the operation is gone.
@@ -103,7 +137,7 @@ void SimFiles::apply(OperationId id) {
     return;
   }
   // The bytes are borrowed until on_file_done, so they cannot have changed.
-  assert(std::equal(operation.live.begin(), operation.live.end(), operation.bytes.begin()));
+  assert(joined(operation.live) == operation.bytes);
   if (!put(id, size)) return;
   if (operation.sync) {
     begin_sync(id);
@@ -136,7 +170,7 @@ void SimFiles::complete(OperationId id, Errno error) {
   FileHandler& handler = *node.mapped().handler;
   const FileId file = node.mapped().file;
   process.post([this, &process, &handler, file, error] {
-    --process.files[file.slot].inflight;
+    if (file != FileId{}) --process.files[file.slot].inflight;
     trace_.add(SimNotice::file_done, timeline_.now(), process.ordinal, file.slot,
                static_cast<std::uint64_t>(error));
     handler.on_file_done(error);

@@ -6,6 +6,7 @@
 #include <map>
 #include <optional>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "io/io.hpp"
@@ -27,9 +28,11 @@ class SimFiles {
   [[nodiscard]] SimFaultScript& script() noexcept { return script_; }
   void cut_after_bytes(std::uint64_t bytes, Unsynced unsynced);
 
-  /// Asynchronous write, with a sync linked to it on request.
-  void write(SimProcess& process, FileId file, std::span<const std::byte> bytes,
-             std::uint64_t offset, bool sync, FileHandler& handler);
+  /// Asynchronous write of all pieces, with a sync linked to it on request.
+  void write(SimProcess& process, FileId file, std::span<const Piece> pieces, std::uint64_t offset,
+             bool sync, FileHandler& handler);
+  /// Asynchronous too.
+  void sync_directory(SimProcess& process, const std::string& path, FileHandler& handler);
   /// Blocking sync.
   Result<void, Errno> sync(NodeId file);
   /// Whether the script fails this blocking operation.
@@ -46,11 +49,12 @@ class SimFiles {
     SimProcess* process = nullptr;
     FileId file;
     NodeId node = 0;
-    std::vector<std::byte> bytes;     // As they were when the write was asked for.
-    std::span<const std::byte> live;  // The caller's, to see that it kept its promise.
+    std::vector<std::byte> bytes;  // As they were when the write was asked for.
+    std::vector<Piece> live;       // The caller's, to see that it kept its promise.
     std::uint64_t offset = 0;
     std::uint64_t written = 0;
     bool sync = false;
+    std::string directory;  // Not empty: a sync of it, and nothing else.
     ScriptedFault write_fault;
     Errno sync_fault = 0;
     FileHandler* handler = nullptr;
@@ -61,6 +65,7 @@ class SimFiles {
   void apply(OperationId id);
   void begin_sync(OperationId id);
   void finish_sync(OperationId id);
+  void finish_directory(OperationId id);
   void complete(OperationId id, Errno error);
   bool put(OperationId id, std::uint64_t upto);
   Duration write_latency();

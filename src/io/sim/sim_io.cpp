@@ -68,14 +68,28 @@ void SimIo::write(FileId file, std::span<const std::byte> bytes, std::uint64_t o
                   FileHandler& handler) {
   if (dead()) return;
   assert(this->file(file).open);
-  world_.files_.write(process_, file, bytes, offset, false, handler);
+  const Piece piece{bytes.data(), bytes.size()};
+  world_.files_.write(process_, file, {&piece, 1}, offset, false, handler);
 }
 
 void SimIo::write_and_sync(FileId file, std::span<const std::byte> bytes, std::uint64_t offset,
                            FileHandler& handler) {
   if (dead()) return;
   assert(this->file(file).open);
-  world_.files_.write(process_, file, bytes, offset, true, handler);
+  const Piece piece{bytes.data(), bytes.size()};
+  world_.files_.write(process_, file, {&piece, 1}, offset, true, handler);
+}
+
+void SimIo::gather_and_sync(FileId file, std::span<const Piece> pieces, std::uint64_t offset,
+                            FileHandler& handler) {
+  if (dead()) return;
+  assert(this->file(file).open);
+  world_.files_.write(process_, file, pieces, offset, true, handler);
+}
+
+void SimIo::begin_sync_directory(const std::string& path, FileHandler& handler) {
+  if (dead()) return;
+  world_.files_.sync_directory(process_, path, handler);
 }
 
 Result<FileId, Errno> SimIo::open(const std::string& path, OpenMode mode) {

@@ -39,6 +39,9 @@ class SimIo final : public Io {
              FileHandler& handler) override;
   void write_and_sync(FileId file, std::span<const std::byte> bytes, std::uint64_t offset,
                       FileHandler& handler) override;
+  void gather_and_sync(FileId file, std::span<const Piece> pieces, std::uint64_t offset,
+                       FileHandler& handler) override;
+  void begin_sync_directory(const std::string& path, FileHandler& handler) override;
   Result<FileId, Errno> open(const std::string& path, OpenMode mode) override;
   void close_file(FileId file) override;
   Result<std::size_t, Errno> read(FileId file, std::span<std::byte> into,

@@ -18,9 +18,7 @@ constexpr std::size_t write_size_max = std::size_t{1} << 30U;
 
 }  // namespace
 
-void FileWrites::write(FileId id, std::span<const std::byte> bytes, std::uint64_t offset, bool sync,
-                       FileHandler& handler) {
-  files_.begin_operation(id);
+std::uint32_t FileWrites::take_slot(FileHandler& handler) {
   if (writes_free_.empty()) {
     writes_free_.push_back(static_cast<std::uint32_t>(writes_.size()));
     writes_.emplace_back();
@@ -29,6 +27,13 @@ void FileWrites::write(FileId id, std::span<const std::byte> bytes, std::uint64_
   writes_free_.pop_back();
   writes_[slot] = Write{};
   writes_[slot].handler = &handler;
+  return slot;
+}
+
+void FileWrites::write(FileId id, std::span<const std::byte> bytes, std::uint64_t offset, bool sync,
+                       FileHandler& handler) {
+  files_.begin_operation(id);
+  const std::uint32_t slot = take_slot(handler);
   writes_[slot].rest = bytes;
   writes_[slot].offset = offset;
   writes_[slot].file = id;
@@ -36,19 +41,59 @@ void FileWrites::write(FileId id, std::span<const std::byte> bytes, std::uint64_
   submit(slot);
 }
 
+void FileWrites::gather(FileId id, std::span<const Piece> pieces, std::uint64_t offset,
+                        FileHandler& handler) {
+  files_.begin_operation(id);
+  const std::uint32_t slot = take_slot(handler);
+  writes_[slot].pieces = pieces;
+  writes_[slot].offset = offset;
+  writes_[slot].file = id;
+  writes_[slot].sync = true;
+  submit(slot);
+}
+
+void FileWrites::sync_directory(const std::string& path, FileHandler& handler) {
+  const std::uint32_t slot = take_slot(handler);
+  Write& write = writes_[slot];
+  auto directory = posix::open_directory(path);
+  ring_.reserve(1);
+  io_uring_sqe* const sqe = ring_.next_sqe({OpKind::file_sync, 0, slot});
+  write.completions_missing = 1;
+  if (directory) {
+    write.directory = std::move(*directory);
+    io_uring_prep_fsync(sqe, write.directory.get(), 0);
+  } else {
+    // The answer comes from poll(), as any other.
+    write.open_error = directory.error();
+    io_uring_prep_nop(sqe);
+  }
+}
+
+bool FileWrites::prepare_write(io_uring_sqe* sqe, const Write& write) const {
+  const int fd = files_.descriptor(write.file);
+  if (!write.rest.empty() || write.pieces.empty()) {
+    const std::size_t length = std::min(write.rest.size(), write_size_max);
+    io_uring_prep_write(sqe, fd, write.rest.data(), static_cast<unsigned>(length), write.offset);
+    return length == write.rest.size() && write.pieces.empty();
+  }
+  const std::size_t count = posix::vector_size(write.pieces);
+  io_uring_prep_writev(sqe, fd, posix::as_iovecs(write.pieces.data()), static_cast<unsigned>(count),
+                       write.offset);
+  return count == write.pieces.size();
+}
+
 void FileWrites::submit(std::uint32_t slot) {
   Write& write = writes_[slot];
-  const int fd = files_.descriptor(write.file);
-  const auto length = static_cast<unsigned>(std::min(write.rest.size(), write_size_max));
   ring_.reserve(2);
   io_uring_sqe* const sqe = ring_.next_sqe({OpKind::file_write, 0, slot});
-  io_uring_prep_write(sqe, fd, write.rest.data(), length, write.offset);
+  const bool last = prepare_write(sqe, write);
   write.completions_missing = 1;
-  if (!write.sync) return;
+  write.sync_result = -ECANCELED;
+  if (!write.sync || !last) return;
   // The kernel breaks the link, and cancels the sync, when the write fails or is short.
   sqe->flags |= IOSQE_IO_LINK;
   io_uring_sqe* const sync = ring_.next_sqe({OpKind::file_sync, 0, slot});
-  io_uring_prep_fsync(sync, fd, IORING_FSYNC_DATASYNC);
+  io_uring_prep_fsync(sync, files_.descriptor(write.file), IORING_FSYNC_DATASYNC);
   write.completions_missing = 2;
 }
 
@@ -65,6 +110,10 @@ void FileWrites::complete(const Completion& completion) {
 
 void FileWrites::settle(std::uint32_t slot) {
   Write& write = writes_[slot];
+  if (write.directory.valid() || write.open_error != 0) {
+    finish(slot, write.open_error != 0 ? write.open_error : -write.sync_result);
+    return;
+  }
   const bool interrupted = write.write_result == -EINTR || write.write_result == -EAGAIN;
   if (write.write_result == -EINVAL && !std::exchange(write.buffered, true)) {
     // Also when it changes nothing: another write that was in flight may have done it.
@@ -77,30 +126,47 @@ void FileWrites::settle(std::uint32_t slot) {
     return;
   }
   // A sync that ran and failed is final, even when bytes are missing still.
-  const bool sync_ran = write.sync && write.sync_result != -ECANCELED;
-  if (sync_ran && write.sync_result < 0) {
+  const bool sync_canceled = write.sync_result == -ECANCELED;
+  if (!sync_canceled && write.sync_result < 0) {
     finish(slot, -write.sync_result);
     return;
   }
   const auto written = interrupted ? 0 : static_cast<std::size_t>(write.write_result);
-  assert(written <= write.rest.size());
-  if (!interrupted && written == 0 && !write.rest.empty()) {
+  advance(write, written);
+  const bool complete = write.rest.empty() && write.pieces.empty();
+  if (!interrupted && written == 0 && !complete) {
     finish(slot, EIO);  // Neither progress nor an error: do not spin.
     return;
   }
-  write.rest = write.rest.subspan(written);
-  write.offset += written;
-  if (interrupted || !write.rest.empty()) {
+  if (interrupted || !complete) {
     submit(slot);
     return;
   }
-  finish(slot, write.sync_result < 0 ? -write.sync_result : 0);
+  finish(slot, write.sync && sync_canceled ? ECANCELED : 0);
+}
+
+void FileWrites::advance(Write& write, std::size_t written) noexcept {
+  write.offset += written;
+  const std::size_t of_rest = std::min(written, write.rest.size());
+  write.rest = write.rest.subspan(of_rest);
+  written -= of_rest;
+  if (!write.rest.empty()) return;
+  while (!write.pieces.empty() && written >= write.pieces[0].size) {
+    written -= write.pieces[0].size;
+    write.pieces = write.pieces.subspan(1);
+  }
+  if (written == 0) return;
+  // Cut within a piece. The pieces are the caller's, so its rest becomes a write of its own.
+  const Piece& cut = write.pieces[0];
+  write.rest = {cut.data + written, cut.size - written};
+  write.pieces = write.pieces.subspan(1);
 }
 
 void FileWrites::finish(std::uint32_t slot, Errno error) {
-  const Write& write = writes_[slot];
+  Write& write = writes_[slot];
   FileHandler* const handler = write.handler;
-  files_.end_operation(write.file);
+  if (write.file != FileId{}) files_.end_operation(write.file);
+  write.directory = {};
   writes_free_.push_back(slot);
   handler->on_file_done(error);
 }

@@ -3,11 +3,15 @@
 
 #include <cstdint>
 #include <span>
+#include <string>
 #include <vector>
 
+#include "base/unique_fd.hpp"
 #include "io/io.hpp"
 #include "io/posix/posix_io.hpp"
 #include "io/uring/op.hpp"
+
+struct io_uring_sqe;
 
 namespace tocsin::io::uring {
 
@@ -21,14 +25,20 @@ class FileWrites {
   /// the last byte; a failed sync is reported, never repeated (see posix::sync_file).
   void write(FileId id, std::span<const std::byte> bytes, std::uint64_t offset, bool sync,
              FileHandler& handler);
+  /// Writes all pieces, as many as one operation can carry at a time, then syncs.
+  void gather(FileId id, std::span<const Piece> pieces, std::uint64_t offset, FileHandler& handler);
+  void sync_directory(const std::string& path, FileHandler& handler);
   void complete(const Completion& completion);
 
  private:
   struct Write {
     FileHandler* handler = nullptr;
-    std::span<const std::byte> rest;
+    std::span<const std::byte> rest;  // First this,
+    std::span<const Piece> pieces;    // then these.
     std::uint64_t offset = 0;
     FileId file;
+    UniqueFd directory;  // Valid: only this is synced.
+    Errno open_error = 0;
     bool sync = false;
     bool buffered = false;  // Tried again through the page cache.
     unsigned completions_missing = 0;
@@ -36,8 +46,13 @@ class FileWrites {
     std::int32_t sync_result = 0;
   };
 
+  [[nodiscard]] std::uint32_t take_slot(FileHandler& handler);
   void submit(std::uint32_t slot);
+  /// Whether the operation carries all that is left.
+  [[nodiscard]] bool prepare_write(io_uring_sqe* sqe, const Write& write) const;
   void settle(std::uint32_t slot);
+  /// Steps over what was written.
+  static void advance(Write& write, std::size_t written) noexcept;
   void finish(std::uint32_t slot, Errno error);
 
   Ring& ring_;

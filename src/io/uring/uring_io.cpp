@@ -69,6 +69,13 @@ class UringIo final : public posix::PosixIo {
                       FileHandler& handler) override {
     writes_.write(file, bytes, offset, true, handler);
   }
+  void gather_and_sync(FileId file, std::span<const Piece> pieces, std::uint64_t offset,
+                       FileHandler& handler) override {
+    writes_.gather(file, pieces, offset, handler);
+  }
+  void begin_sync_directory(const std::string& path, FileHandler& handler) override {
+    writes_.sync_directory(path, handler);
+  }
 
   void poll(MonoTime deadline) override;
   void wake() noexcept override { ::eventfd_write(event_.get(), 1); }
