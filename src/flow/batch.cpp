@@ -68,7 +68,9 @@ void Batch::open(Level level, WallTime wall, MonoTime mono, const BootId& boot_i
                          .boot_id = boot_id,
                          .flags = static_cast<std::uint16_t>(wall_trusted ? 0 : 1),
                          .level = static_cast<std::uint8_t>(level),
-                         .reserved = {}};
+                         .reserved = {},
+                         .records_check = 0,
+                         .reserved_too = {}};
 }
 
 bool Batch::fits(std::size_t payload_size, std::size_t attrs_size) const noexcept {
@@ -141,6 +143,8 @@ void Batch::seal() noexcept {
   checksum();
   BlockHeader& h = header();
   h.record_count = count_;
+  h.records_check = records_check({records(), count_});
+  h.flags |= block_has_records_check;
   h.payload_size = payload_used_;
   h.attrs_offset = h.payload_offset + payload_used_;
   h.attrs_size = attrs_used_;

@@ -58,6 +58,12 @@ void fill_record_crcs(std::span<RecordHeader> records, const char* attrs,
   }
 }
 
+std::uint64_t records_check(std::span<const RecordHeader> records) noexcept {
+  std::uint64_t check = records.size();
+  for (const RecordHeader& record : records) check = (check ^ record.crc) * 0x9E37'79B9'7F4A'7C15U;
+  return check;
+}
+
 std::uint32_t block_header_crc(const BlockHeader& header) noexcept {
   BlockHeader copy = header;
   copy.crc = 0;
@@ -86,6 +92,13 @@ std::optional<BlockView> BlockView::parse(std::span<const std::byte> bytes) noex
 bool BlockView::record_intact(std::uint32_t index) const noexcept {
   const RecordView r = record(index);
   return r.header().crc == record_crc(r.header(), r.attrs(), r.payload());
+}
+
+bool BlockView::records_belong() const noexcept {
+  if ((header_->flags & block_has_records_check) == 0) return true;
+  const auto* records =
+      reinterpret_cast<const RecordHeader*>(bytes_.data() + header_->records_offset);
+  return header_->records_check == records_check({records, header_->record_count});
 }
 
 }  // namespace tocsin::flow

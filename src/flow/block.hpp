@@ -38,10 +38,14 @@ struct BlockHeader {
   std::int64_t base_wall_us;  ///< Clocks when the batch was opened.
   std::int64_t base_mono_us;
   BootId boot_id;
-  std::uint16_t flags;  ///< 1: wall clock was not trusted.
+  std::uint16_t flags;  ///< 1: wall clock was not trusted; 2: `records_check` is there.
   std::uint8_t level;
-  std::array<std::uint8_t, 37> reserved;
+  std::array<std::uint8_t, 5> reserved;
+  /// Ties the records to this header: what an older block left at their place has other checksums.
+  std::uint64_t records_check;
+  std::array<std::uint8_t, 24> reserved_too;
 };
+inline constexpr std::uint16_t block_has_records_check = 2;
 static_assert(sizeof(BlockHeader) == 128 && std::is_trivially_copyable_v<BlockHeader>);
 
 /// Read access to a sealed block's bytes. Does not own them.
@@ -70,6 +74,8 @@ class BlockView {
             received};
   }
   [[nodiscard]] bool record_intact(std::uint32_t index) const noexcept;
+  /// Whether these records were sealed with this header; true where that was not noted.
+  [[nodiscard]] bool records_belong() const noexcept;
   [[nodiscard]] std::span<const std::byte> bytes() const noexcept {
     return bytes_.first(header_->block_size);
   }
@@ -86,6 +92,8 @@ class BlockView {
 /// Fills in the checksums of records whose payloads and attributes stand at these places.
 void fill_record_crcs(std::span<RecordHeader> records, const char* attrs,
                       const char* payloads) noexcept;
+/// Of the checksums of all records, in their order.
+[[nodiscard]] std::uint64_t records_check(std::span<const RecordHeader> records) noexcept;
 [[nodiscard]] std::uint32_t block_header_crc(const BlockHeader& header) noexcept;
 
 }  // namespace tocsin::flow

@@ -36,6 +36,7 @@ constexpr std::size_t tls_bytes = 8 * 40 * 1024;    // One webhook channel's con
 // a thousand of them at the default memory_max.
 constexpr std::size_t tls_server_percent = 30;
 constexpr std::size_t database_bytes = mib;  // SQLite: page cache, statements, its thread's stack.
+constexpr std::size_t journal_bytes = 256 * 1024;  // Small blocks of the commits in flight.
 
 /// Does not overflow where a size has 32 bits.
 constexpr std::size_t percent(std::size_t bytes, unsigned share) noexcept {
@@ -66,8 +67,8 @@ std::optional<MemoryPlan> plan_memory(std::size_t memory_max, const ThreadPlan& 
                                       const MemoryDemands& demands) noexcept {
   MemoryPlan plan;
   plan.process_bytes = process_base + threads.threads() * thread_bytes;
-  plan.side_bytes =
-      printer_bytes + database_bytes + threads.reactors * (dead_letter_bytes + tls_bytes);
+  plan.side_bytes = printer_bytes + database_bytes + journal_bytes +
+                    threads.reactors * (dead_letter_bytes + tls_bytes);
   const std::size_t scanners = threads.workers * scanner_factor * batch_payload_estimate;
   plan.hash_bytes = demands.hash_bytes;
   const std::size_t fixed = plan.process_bytes + plan.side_bytes + plan.hash_bytes + scanners;

@@ -48,7 +48,7 @@ struct MemoryPlan {
   std::size_t quota_bytes = 0;         ///< Token buckets of clients and addresses.
   std::size_t body_size_max = 0;       ///< Largest HTTP body whose parser memory fits.
   std::size_t parser_bytes = 0;        ///< JSON parsers of all reactors and workers.
-  std::size_t side_bytes = 0;          ///< Standard output, dead letters, TLS, the database.
+  std::size_t side_bytes = 0;          ///< Standard output, dead letters, TLS, database, journal.
   std::size_t store_queue_bytes = 0;   ///< Changes of MQTT sessions that wait for the disk.
   std::size_t hash_bytes = 0;          ///< Checking passwords.
   std::size_t tls_bytes = 0;           ///< TLS connections of both protocols, each reactor.

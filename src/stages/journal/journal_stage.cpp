@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cassert>
 #include <chrono>
+#include <utility>
 
 #include "base/errno_text.hpp"
 
@@ -29,11 +30,11 @@ JournalStage::JournalStage(flow::Loop& loop, flow::BatchPool& pool,
   assert(!wiring_.workers.empty());
   assert(options_.commit_inflight_max > 0);
   queue_.reserve(pool.count());
+  const std::size_t staging_size =
+      align_to_page(CommitLayout::staging_bytes / options_.commit_inflight_max);
   for (std::uint32_t i = 0; i < options_.commit_inflight_max; ++i) {
-    auto& commit = commits_.emplace_back(std::make_unique<Commit>());
-    commit->stage = this;
-    commit->entries.reserve(pool.count());
-    idle_commits_.push_back(commit.get());
+    commits_.push_back(std::make_unique<Commit>(*this, pool.count(), staging_size));
+    idle_commits_.push_back(commits_.back().get());
   }
 }
 
@@ -112,7 +113,7 @@ void JournalStage::place_queued() noexcept {
 
 void JournalStage::place(Entry& entry) noexcept {
   assert(entry.segment == nullptr);
-  entry.bytes = entry.batch->padded_block(block_alignment);
+  entry.bytes = entry.batch->padded_block(page_size);
   const std::uint64_t size = entry.bytes.size();
   if (current_ != nullptr && current_->placed > 0 && current_->placed + size > current_->capacity) {
     current_->retired = true;
@@ -126,7 +127,6 @@ void JournalStage::place(Entry& entry) noexcept {
     current_->capacity = preparer_.size_of_next(static_cast<std::size_t>(unopened));
   }
   entry.segment = current_;
-  entry.offset = current_->placed;
   current_->placed += size;
   if (current_->placed > current_->capacity / 2) preparer_.hurry();
   ++current_->users;
@@ -198,46 +198,37 @@ void JournalStage::start_commit(Segment& segment, MonoTime now) noexcept {
   order_.push_back(&commit);
   commit.segment = &segment;
   commit.entries.clear();
-  commit.bytes = 0;
-  commit.error = 0;
-  commit.syncing = commit.done = false;
+  commit.layout.clear();
+  commit.done = false;
   commit.started = now;
   std::size_t taken = 0;
+  std::uint64_t reserved = 0;
   for (; taken < queue_.size(); ++taken) {
     const Entry& entry = queue_[taken];
-    const bool full = taken > 0 && commit.bytes + entry.bytes.size() > options_.commit_bytes_max;
+    const bool full = taken > 0 && reserved + entry.bytes.size() > options_.commit_bytes_max;
     if (entry.segment != &segment || full) break;
-    commit.bytes += entry.bytes.size();
+    reserved += entry.bytes.size();
+    commit.layout.add(entry.bytes, entry.batch->block().size());
     commit.entries.push_back(entry);
   }
   queue_.erase(queue_.begin(), queue_.begin() + static_cast<std::ptrdiff_t>(taken));
-  // The sync must begin after all writes have ended, so the last block waits for the others.
-  commit.pending = static_cast<std::uint32_t>(taken - 1);
-  if (commit.pending == 0) return progress(commit);
-  for (std::size_t i = 0; i + 1 < taken; ++i) {
-    const Entry& entry = commit.entries[i];
-    loop_.io().write(segment.file, entry.bytes, entry.offset, commit);
-  }
+  commit.layout.finish();
+  // Blocks that share pages give back what each would have taken alone.
+  assert(commit.layout.bytes() <= reserved);
+  segment.placed -= reserved - commit.layout.bytes();
+  const std::uint64_t offset =
+      std::exchange(segment.started, segment.started + commit.layout.bytes());
+  loop_.io().gather_and_sync(segment.file, commit.layout.pieces(), offset, commit);
 }
 
-void JournalStage::Commit::on_file_done(io::Errno result) noexcept {
-  if (result != 0 && error == 0) error = result;
-  assert(pending > 0);
-  if (--pending == 0) stage->progress(*this);
+void JournalStage::Commit::on_file_done(io::Errno error) noexcept {
+  stage.end_commit(*this, error);
 }
 
-void JournalStage::progress(Commit& commit) noexcept {
-  // Nothing more is written to a segment that failed, not even a block that waited for its turn.
-  if (!commit.syncing && commit.error == 0 && !commit.segment->failed) {
-    commit.syncing = true;
-    commit.pending = 1;
-    const Entry& last = commit.entries.back();
-    loop_.io().write_and_sync(commit.segment->file, last.bytes, last.offset, commit);
-    return;
-  }
+void JournalStage::end_commit(Commit& commit, io::Errno error) noexcept {
   commit.done = true;
-  if (commit.error != 0) {
-    note_failure(commit.error, "a commit failed");
+  if (error != 0) {
+    note_failure(error, "a commit failed");
     abandon(*commit.segment);
   }
   finish_in_order();
@@ -259,7 +250,7 @@ void JournalStage::finish(Commit& commit) noexcept {
   // shared its time with a failed one has failed as well, whatever its own sync said.
   const bool ok = !segment.failed;
   if (ok) {
-    segment.committed += commit.bytes;
+    segment.committed += commit.layout.bytes();
     segment.last_sequence = last;
     if (SegmentInfo* info = info_of(segment.id)) {
       info->bytes = segment.committed;
@@ -268,7 +259,7 @@ void JournalStage::finish(Commit& commit) noexcept {
     }
     metrics_.commits.add();
     metrics_.writable.store(true, std::memory_order_relaxed);
-    metrics_.appended_bytes.add(commit.bytes);
+    metrics_.appended_bytes.add(commit.layout.bytes());
     metrics_.last_sequence.store(last, std::memory_order_relaxed);
     const auto took = loop_.io().now() - commit.started;
     metrics_.commit_latency.record(

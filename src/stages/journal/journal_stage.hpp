@@ -13,6 +13,7 @@
 #include "flow/batch.hpp"
 #include "flow/loop.hpp"
 #include "flow/settlement.hpp"
+#include "stages/journal/commit_layout.hpp"
 #include "stages/journal/journal_metrics.hpp"
 #include "stages/journal/options.hpp"
 #include "stages/journal/preparer.hpp"
@@ -64,7 +65,8 @@ class JournalStage final : public flow::Receiver, public MetricSource, flow::Tic
   struct Segment {
     std::uint64_t id = 0;
     std::uint64_t capacity = 0;   ///< Size of its file.
-    std::uint64_t placed = 0;     ///< Where the next block goes.
+    std::uint64_t placed = 0;     ///< What blocks that have their place take at most.
+    std::uint64_t started = 0;    ///< Where the next commit goes.
     std::uint64_t committed = 0;  ///< End of the last good commit.
     std::uint64_t last_sequence = 0;
     std::uint32_t users = 0;  ///< Blocks queued for it or in flight.
@@ -75,21 +77,21 @@ class JournalStage final : public flow::Receiver, public MetricSource, flow::Tic
   };
   struct Entry {
     flow::Batch* batch = nullptr;
-    Segment* segment = nullptr;  ///< Null until it has its place and sequence.
-    std::uint64_t offset = 0;
-    std::span<const std::byte> bytes{};
+    Segment* segment = nullptr;          ///< Null until it has its place and sequence.
+    std::span<const std::byte> bytes{};  ///< With zeros up to the end of its page.
     std::uint64_t last_sequence = 0;
     bool acknowledged = false;  ///< The reactor has it.
     bool forwarded = false;     ///< The workers have it.
   };
   struct Commit final : io::FileHandler {
-    JournalStage* stage = nullptr;
+    Commit(JournalStage& owner, std::size_t blocks_max, std::size_t staging_size)
+        : stage(owner), layout(blocks_max, staging_size) {
+      entries.reserve(blocks_max);
+    }
+    JournalStage& stage;
     Segment* segment = nullptr;
     std::vector<Entry> entries;
-    std::uint64_t bytes = 0;
-    std::uint32_t pending = 0;
-    io::Errno error = 0;
-    bool syncing = false;
+    CommitLayout layout;
     bool done = false;
     MonoTime started{};
     void on_file_done(io::Errno error) noexcept override;
@@ -104,7 +106,7 @@ class JournalStage final : public flow::Receiver, public MetricSource, flow::Tic
   [[nodiscard]] bool can_write() const noexcept;
   [[nodiscard]] bool open_segment(Segment& segment) noexcept;
   void start_commit(Segment& segment, MonoTime now) noexcept;
-  void progress(Commit& commit) noexcept;
+  void end_commit(Commit& commit, io::Errno error) noexcept;
   void finish_in_order() noexcept;
   void finish(Commit& commit) noexcept;
   void succeed(Entry& entry) noexcept;

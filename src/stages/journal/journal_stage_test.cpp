@@ -118,6 +118,31 @@ TEST(Journal, RollsToANewFileAndAStartFindsAll) {
   EXPECT_TRUE(again.close());
 }
 
+// Goal: a file is left when it is full of what is in it, not of what blocks would take alone.
+TEST(Journal, BlocksThatSharePagesFillAFileTogether) {
+  Disk disk;
+  Options options = Rig::small_options();
+  options.segment_size = 64 * 1024;
+  Rig rig(disk, {}, options);
+  ASSERT_TRUE(rig.start());
+  rig.turns(20);
+  for (int i = 0; i < 30; ++i) {
+    rig.append(i);
+    if (i % 3 == 2) rig.turns(6);
+  }
+  rig.turns(10);
+  EXPECT_EQ(rig.reactor.stored, payloads(0, 30));
+  EXPECT_EQ(rig.journal->metrics().commits.get(), 10U);
+  EXPECT_EQ(rig.journal->metrics().appended_bytes.get(), 10 * page_size);
+  EXPECT_EQ(rig.journal->metrics().segment_count.load(), 1U);
+  EXPECT_TRUE(rig.close());
+  Rig again(disk);
+  ASSERT_TRUE(again.start());
+  again.turns(40);
+  EXPECT_EQ(again.worker.payloads, payloads(0, 30));
+  EXPECT_TRUE(again.close());
+}
+
 TEST(Journal, EventsUpToTheCursorAreNotReplayed) {
   Disk disk;
   {

@@ -18,7 +18,7 @@ SegmentPreparer::SegmentPreparer(flow::Loop& loop, std::string directory, const 
     : loop_(loop),
       directory_(std::move(directory)),
       spare_path_(directory_ + "/" + std::string(spare_name)),
-      size_max_(align_up(options.segment_size)),
+      size_max_(align_to_page(options.segment_size)),
       size_(std::min(size_first, size_max_)),
       delay_min_(std::chrono::milliseconds(options.retry_delay_ms)),
       delay_max_(std::chrono::milliseconds(options.retry_delay_ms_max)),

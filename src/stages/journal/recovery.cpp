@@ -13,7 +13,8 @@ namespace {
 
 struct Scan {
   SegmentInfo info;
-  std::uint64_t tail = 0;  ///< Bytes behind the last good block that are not zero.
+  std::uint64_t block_end = 0;  ///< Of the last good one.
+  std::uint64_t tail = 0;       ///< Bytes behind the last good block that are not zero.
   bool unreadable = false;
 };
 
@@ -72,6 +73,7 @@ class Scanner {
       }
       break;
     }
+    s.block_end = reader_.block_end();
     s.info.bytes = reader_.good_end();
     s.tail = reader_.tail();
     report_.next_sequence = std::max(report_.next_sequence, next_);
@@ -87,7 +89,7 @@ class Scanner {
       log_->error(
           "journal file {}: {} damaged bytes before offset {} are skipped (events {} to {} are "
           "missing); the file is kept",
-          path_of(s.info.id), reader_.skipped(), reader_.good_end(), next_,
+          path_of(s.info.id), reader_.skipped(), reader_.block_end(), next_,
           header.base_sequence - 1);
     }
     ++report_.blocks;
@@ -130,7 +132,7 @@ class Scanner {
           ++report_.damaged_regions;
           report_.damaged_bytes += s.tail;
           log_->error("journal file {}: {} damaged bytes after offset {}; the file is kept",
-                      path_of(s.info.id), s.tail, s.info.bytes);
+                      path_of(s.info.id), s.tail, s.block_end);
         }
       }
       if (s.info.last_sequence != 0 || s.unreadable) at_end = false;
@@ -165,7 +167,7 @@ class Scanner {
     const auto file = io_.open(path_of(s.info.id), io::OpenMode::write_existing);
     io::Errno error = file ? 0 : file.error();
     if (file) {
-      if (const auto cut = io_.truncate(*file, s.info.bytes); !cut) error = cut.error();
+      error = cut_file(*file, s);
       if (const auto synced = io_.sync(*file); error == 0 && !synced) error = synced.error();
       io_.close_file(*file);
     }
@@ -176,7 +178,14 @@ class Scanner {
     }
     s.info.file_bytes = s.info.bytes;
     log_->warn("journal file {}: cut {} bytes of a commit that was never finished, after offset {}",
-               path_of(s.info.id), s.tail, s.info.bytes);
+               path_of(s.info.id), s.tail, s.block_end);
+  }
+
+  // What is cut off may share a page with the last good block: that page is filled up with zeros.
+  io::Errno cut_file(io::FileId file, const Scan& s) {
+    auto cut = io_.truncate(file, s.block_end);
+    if (cut) cut = io_.truncate(file, s.info.bytes);
+    return cut ? 0 : cut.error();
   }
 
   io::Io& io_;

@@ -107,6 +107,136 @@ TEST(Recovery, EveryFlippedBitIsDetectedAndIsolated) {
   }
 }
 
+/// Two commits: five blocks of two events in the first page or two, three in the next.
+Disk shared_pages() {
+  Disk disk;
+  Options options = Rig::small_options();
+  options.segment_size = 64 * 1024;
+  Rig rig(disk, {}, options);
+  EXPECT_TRUE(rig.start());
+  rig.turns(20);
+  for (int i = 0; i < 16; i += 2) {
+    rig.append(i, 2, Level::stored, i == 2 ? 0 : 100);
+    if (i == 8) rig.turns(10);
+  }
+  rig.turns(10);
+  EXPECT_TRUE(rig.close());
+  EXPECT_EQ(file(disk).size(), 2 * 4096U);
+  return disk;
+}
+
+struct Placed {
+  std::size_t begin;
+  std::size_t size;
+};
+
+std::vector<Placed> blocks_of(Disk& disk) {
+  TestIo io(disk);
+  SegmentReader reader(io);
+  EXPECT_TRUE(reader.open(first_file, 1, UINT64_MAX));
+  std::vector<Placed> blocks;
+  while (reader.next(1) == SegmentReader::Step::block) {
+    const std::size_t size = reader.block().header().block_size;
+    blocks.push_back({static_cast<std::size_t>(reader.block_end()) - align_to_block(size), size});
+  }
+  return blocks;
+}
+
+TEST(Recovery, SmallBlocksOfACommitShareAPage) {
+  Disk disk = shared_pages();
+  const auto blocks = blocks_of(disk);
+  ASSERT_EQ(blocks.size(), 8U);
+  for (std::size_t i = 1; i < 8; ++i) {
+    const auto& before = blocks[i - 1];
+    EXPECT_EQ(blocks[i].begin, i == 5 ? 4096 : before.begin + align_to_block(before.size));
+  }
+  const auto report = recover(disk);
+  EXPECT_EQ(report.blocks, 8U);
+  EXPECT_EQ(report.damaged_regions + report.torn_segments, 0U);
+}
+
+// Method: as above, with blocks that share pages: what is cut may share one with a good block.
+TEST(Recovery, ATornEndWithinASharedPageIsCutAtEveryByte) {
+  Disk original = shared_pages();
+  const auto blocks = blocks_of(original);
+  for (std::size_t cut = 0; cut <= 2 * 4096; ++cut) {
+    for (const bool zero_filled : {false, true}) {
+      Disk disk = copy_of(original);
+      file(disk).resize(cut);
+      if (zero_filled) file(disk).resize(16 * 1024);
+      std::uint64_t whole = 0;
+      while (whole < 8 && cut >= blocks[whole].begin + blocks[whole].size) ++whole;
+      const auto report = recover(disk);
+      ASSERT_EQ(report.blocks, whole) << cut;
+      ASSERT_EQ(report.next_sequence, 2 * whole + 1) << cut;
+      ASSERT_EQ(report.damaged_regions, 0U) << cut;
+      const auto again = recover(disk);
+      ASSERT_EQ(again.torn_bytes, 0U) << cut << ": the end is clean the second time";
+      ASSERT_EQ(again.blocks, report.blocks);
+      ASSERT_EQ(again.segments, report.segments);
+    }
+  }
+}
+
+// Method: as above. A damaged header tells no size, and still costs no neighbour.
+TEST(Recovery, EveryFlippedBitOfASharedPageCostsItsBlockOnly) {
+  Disk original = shared_pages();
+  const auto blocks = blocks_of(original);
+  for (std::size_t block = 0; block < blocks.size(); ++block) {
+    const flow::BlockHeader header = header_at(original, blocks[block].begin);
+    const bool last = block + 1 == blocks.size();
+    for (std::size_t bit = 0; bit < blocks[block].size * 8; ++bit) {
+      const std::size_t at = bit / 8;
+      const std::size_t in_file = blocks[block].begin + at;
+      const bool newline = at >= header.payload_offset &&
+                           at < header.payload_offset + header.payload_size &&
+                           file(original)[in_file] == std::byte{'\n'};
+      const bool padding =
+          at >= header.attrs_offset + header.attrs_size && at < header.records_offset;
+      if (newline || padding) continue;
+      Disk disk = copy_of(original);
+      file(disk)[in_file] ^= static_cast<std::byte>(1U << (bit % 8));
+      const auto report = recover(disk);
+      ASSERT_EQ(report.blocks, 7U) << "block " << block << " bit " << bit;
+      ASSERT_EQ(report.damaged_regions, last ? 0U : 1U) << block << ' ' << bit;
+      ASSERT_EQ(report.torn_segments, last ? 1U : 0U) << block << ' ' << bit;
+      ASSERT_EQ(report.next_sequence, last ? 15U : 17U);
+      ASSERT_EQ(file(disk).size(), 2 * 4096U) << "damage is kept";
+      if (!last) continue;
+      ASSERT_EQ(recover(disk).torn_bytes, 0U) << "and a torn end is not";
+    }
+  }
+}
+
+// Goal: what a device put into a payload is no block, as long as the header around it is intact.
+// Method: a payload that holds a whole block of this segment at every offset in turn; then the
+// outer block loses a record, and its header.
+TEST(Recovery, ABlockInsideAPayloadIsNeverTaken) {
+  Disk inner = three_blocks();
+  const flow::BlockHeader header = header_at(inner, 4096);
+  const std::string forged(reinterpret_cast<const char*>(file(inner).data()) + 4096,
+                           header.block_size);
+  for (std::size_t shift = 0; shift < 64; ++shift) {
+    Disk disk;
+    {
+      Rig rig(disk);
+      ASSERT_TRUE(rig.start());
+      rig.append_raw(std::string(shift, ' ') + forged);
+      rig.turns(10);
+      rig.append(0);
+      rig.turns(10);
+      ASSERT_TRUE(rig.close());
+    }
+    const flow::BlockHeader outer = header_at(disk, 0);
+    Disk damaged = copy_of(disk);
+    file(damaged)[outer.records_offset + 8] ^= std::byte{1};
+    const auto report = recover(damaged);
+    ASSERT_EQ(report.blocks, 1U) << shift;
+    ASSERT_EQ(report.events, 1U) << shift;
+    ASSERT_EQ(report.damaged_regions, 1U) << shift;
+  }
+}
+
 TEST(Recovery, EventsAroundADamagedBlockReachTheWorkers) {
   Disk disk = three_blocks();
   file(disk)[4096 + 300] ^= std::byte{1};

@@ -16,17 +16,23 @@
 
 namespace tocsin::journal {
 
-/// Blocks begin at multiples of this. A page, not a sector: then no write ever touches a page (or a
-/// 4 KiB physical sector) that holds an acknowledged block, so a torn write cannot damage one.
-inline constexpr std::size_t block_alignment = 4096;
+/// Commits, and blocks that are not small, begin at multiples of this. A page, not a sector: then
+/// no write ever touches a page (or a 4 KiB physical sector) that holds an acknowledged block, so a
+/// torn write cannot damage one.
+inline constexpr std::size_t page_size = 4096;
+/// Every block begins at a multiple of this.
+inline constexpr std::size_t block_alignment = 64;
 /// Largest block that a reader accepts.
 inline constexpr std::uint32_t block_size_max = 16U << 20;
 
 /// Of a size in memory or in a file; the result must fit too.
 template <std::unsigned_integral Size>
-[[nodiscard]] constexpr Size align_up(Size value) noexcept {
-  constexpr auto alignment = static_cast<Size>(block_alignment);
-  return (value + alignment - 1) / alignment * alignment;
+[[nodiscard]] constexpr Size align_to_page(Size value) noexcept {
+  return (value + Size{page_size - 1}) & ~Size{page_size - 1};
+}
+template <std::unsigned_integral Size>
+[[nodiscard]] constexpr Size align_to_block(Size value) noexcept {
+  return (value + Size{block_alignment - 1}) & ~Size{block_alignment - 1};
 }
 
 /// A segment's id is the sequence that its first block was to have. Sequences are never given
@@ -58,7 +64,7 @@ class AlignedBuffer {
  public:
   AlignedBuffer() = default;
   explicit AlignedBuffer(std::size_t size)
-      : bytes_(static_cast<std::byte*>(::operator new(size, std::align_val_t{block_alignment}))),
+      : bytes_(static_cast<std::byte*>(::operator new(size, std::align_val_t{page_size}))),
         size_(size) {}
   [[nodiscard]] std::byte* data() noexcept { return bytes_.get(); }
   [[nodiscard]] std::size_t size() const noexcept { return size_; }
@@ -67,7 +73,7 @@ class AlignedBuffer {
  private:
   struct Free {
     void operator()(std::byte* p) const noexcept {
-      ::operator delete(p, std::align_val_t{block_alignment});
+      ::operator delete(p, std::align_val_t{page_size});
     }
   };
   std::unique_ptr<std::byte, Free> bytes_;

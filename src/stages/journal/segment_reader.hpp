@@ -39,13 +39,15 @@ class SegmentReader {
   [[nodiscard]] Step next(std::uint64_t sequence_min);
   /// Valid until the next call of next().
   [[nodiscard]] const flow::BlockView& block() const noexcept { return *block_; }
-  /// Bytes stepped over between the last good block and this one.
+  /// Bytes stepped over between the last good block and this one, padding aside.
   [[nodiscard]] std::uint64_t skipped() const noexcept { return skipped_; }
-  /// Aligned end of the last good block.
-  [[nodiscard]] std::uint64_t good_end() const noexcept { return good_end_; }
+  /// End of the last good block.
+  [[nodiscard]] std::uint64_t block_end() const noexcept { return block_end_; }
+  /// … of its page.
+  [[nodiscard]] std::uint64_t good_end() const noexcept { return align_to_page(block_end_); }
   /// After Step::end: bytes after the last good block up to the last that is not zero.
   [[nodiscard]] std::uint64_t tail() const noexcept {
-    return nonzero_end_ > good_end_ ? nonzero_end_ - good_end_ : 0;
+    return nonzero_end_ > block_end_ ? nonzero_end_ - block_end_ : 0;
   }
   [[nodiscard]] io::Errno error() const noexcept { return error_; }
   [[nodiscard]] std::uint16_t newer_version() const noexcept { return newer_version_; }
@@ -55,8 +57,12 @@ class SegmentReader {
   enum class Verdict : std::uint8_t { good, bad, newer };
   /// `size` bytes at position_, or fewer at the limit.
   [[nodiscard]] std::span<const std::byte> view(std::size_t size);
+  /// Moves on to the next place where a block may begin; false when there is none.
+  [[nodiscard]] bool seek();
+  /// Of what stands at position_, and how far the next place is if that is no good block.
   [[nodiscard]] Verdict judge(std::uint64_t sequence_min, std::size_t& stride);
-  void note_nonzero(std::size_t stride);
+  void take(std::size_t stride) noexcept;
+  void note_bad(std::span<const std::byte> bytes) noexcept;
 
   io::Io& io_;
   io::FileId file_;
@@ -67,7 +73,8 @@ class SegmentReader {
   std::uint64_t segment_id_ = 0;
   std::uint64_t limit_ = 0;
   std::uint64_t position_ = 0;
-  std::uint64_t good_end_ = 0;
+  std::uint64_t block_end_ = 0;
+  std::uint64_t bad_begin_ = UINT64_MAX;  // Since block_end_: where that which is no block begins.
   std::uint64_t nonzero_end_ = 0;
   std::uint64_t skipped_ = 0;
   std::optional<flow::BlockView> block_;

@@ -129,6 +129,18 @@ struct Rig {
     loop.post(
         {.to = journal.get(), .kind = JournalStage::message_append, .arg = 0, .object = batch});
   }
+  void append_raw(const std::string& payload) {
+    flow::Batch* batch = pool.acquire();
+    ASSERT_NE(batch, nullptr);
+    batch->open(Level::stored, WallTime{}, MonoTime{}, {}, true);
+    std::memcpy(batch->payload_tail(), payload.data(), payload.size());
+    RecordHeader header{};
+    header.payload_size = static_cast<std::uint32_t>(payload.size());
+    batch->append(header, "", MonoTime{}, {});
+    batch->seal();
+    loop.post(
+        {.to = journal.get(), .kind = JournalStage::message_append, .arg = 0, .object = batch});
+  }
   void turns(int count) {
     for (int i = 0; i < count; ++i) loop.turn(io.now() + std::chrono::milliseconds(1));
   }
