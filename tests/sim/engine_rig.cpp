@@ -89,7 +89,7 @@ class FakeResolver final : public io::Resolver {
   void stop() noexcept override {}
 };
 
-config::EngineConfig engine_config(bool single_commits) {
+config::EngineConfig engine_config(bool single_commits, bool forgets) {
   static const config::EngineConfig parsed_once = [] {
     auto parsed = config::parse(configuration, "sim.toml");
     for (std::size_t i = 0; !parsed && i < parsed.error().size(); ++i) {
@@ -99,6 +99,10 @@ config::EngineConfig engine_config(bool single_commits) {
   }();
   config::EngineConfig config = parsed_once;
   if (single_commits) config.journal.set_number("commit_inflight_max", 1);
+  if (forgets) {
+    config.journal.set_number("segment_size", 16 * 1024);
+    config.journal.set_number("retention_bytes", 64 * 1024);
+  }
   return config;
 }
 
@@ -197,7 +201,7 @@ app::Environment EngineRig::environment() {
 bool EngineRig::start_engine() {
   if (alive()) return true;
   bury_engine();
-  auto created = app::Engine::create(engine_config(single_commits_), environment());
+  auto created = app::Engine::create(engine_config(single_commits_, forgets), environment());
   if (!created) {
     last_error_ = created.error();
     engine_io_.reset();

@@ -74,6 +74,8 @@ class EngineRig {
   bool disk_failed = false;
   /// The power was cut: of two commits under way the second alone may have survived.
   bool power_failed = false;
+  /// The journal keeps the last few events only. Set before the first start.
+  bool forgets = false;
   /// What engines keep of MQTT sessions, from one to the next.
   testing::MemorySessionStore sessions;
   std::unique_ptr<WebhookReceiver> receiver;
@@ -99,6 +101,7 @@ class EngineRig {
   [[nodiscard]] bool quiet() const;
   void check_order(const std::vector<Stored>& stored) const;
   void check_deliveries(const std::vector<Stored>& stored);
+  void check_acknowledged(const std::set<std::string>& stored) const;
   [[nodiscard]] app::Environment environment();
 
   const bool single_commits_;

@@ -9,7 +9,7 @@
 
 namespace {
 
-using tocsin::journal::RecoveryReport;
+using tocsin::journal::SegmentKey;
 using tocsin::test::Disk;
 using tocsin::test::Inode;
 using tocsin::test::TestIo;
@@ -20,10 +20,14 @@ void require(bool condition) {
   if (!condition) std::abort();
 }
 
-void add_file(Disk& disk, std::uint64_t id, std::span<const std::byte> bytes) {
+std::string path_of(const SegmentKey& key) {
+  return std::string(directory) + "/" + tocsin::journal::segment_name(key);
+}
+
+void add_file(Disk& disk, const SegmentKey& key, std::span<const std::byte> bytes) {
   auto inode = std::make_shared<Inode>();
   inode->cached.assign(bytes.begin(), bytes.end());
-  disk.cached[std::string(directory) + "/" + tocsin::journal::segment_name(id)] = inode;
+  disk.cached[path_of(key)] = inode;
 }
 
 }  // namespace
@@ -32,9 +36,11 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (size > 64 * 1024) return 0;
   const std::span<const std::byte> bytes{reinterpret_cast<const std::byte*>(data), size};
   Disk disk;
-  // The same bytes as the last file and, under another id, as the one before.
-  add_file(disk, 1, bytes);
-  if (size % 2 == 1) add_file(disk, 1'000'000, bytes);
+  // The same bytes as the last file and, under another id, as the one before; or as a file that
+  // served before, and so may hold anything between its blocks.
+  const SegmentKey key{size % 4 == 3 ? 2U : 1U, 1};
+  add_file(disk, key, bytes);
+  if (size % 2 == 1) add_file(disk, {1'000'000, size % 4 == 3 ? 1U : 1'000'000U}, bytes);
   TestIo io(disk);
   const auto log = tocsin::make_null_log();
   const auto first = tocsin::journal::recover_segments(io, directory, log);
@@ -50,8 +56,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   }
   // Touch everything that a reader may touch.
   tocsin::journal::SegmentReader reader(io);
-  const auto path = std::string(directory) + "/" + tocsin::journal::segment_name(1);
-  require(reader.open(path, 1, UINT64_MAX).has_value());
+  require(reader.open(path_of(key), key.tag, UINT64_MAX).has_value());
   std::size_t total = 0;
   while (reader.next(1) == tocsin::journal::SegmentReader::Step::block) {
     for (std::uint32_t i = 0; i < reader.block().size(); ++i) {

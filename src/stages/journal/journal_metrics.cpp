@@ -61,8 +61,11 @@ void Metrics::describe(MetricSink& sink) const {
                  {}, commit_latency);
   sink.gauge("tocsin_journal_segments", "Files of the journal.", {}, gauge(segment_count));
   sink.gauge("tocsin_journal_disk_bytes", "Size of the journal's files.", {}, gauge(disk_bytes));
-  sink.counter("tocsin_journal_segments_deleted_total", "Files deleted by retention.", {},
-               segments_deleted.get());
+  sink.counter("tocsin_journal_segments_deleted_total",
+               "Files that retention took from the journal.", {}, segments_deleted.get());
+  sink.counter("tocsin_journal_segments_recycled_total",
+               "Of these, files that serve again and were not deleted.", {},
+               segments_recycled.get());
   sink.gauge("tocsin_journal_last_sequence", "Sequence of the last durable event.", {},
              gauge(last_sequence));
   sink.counter("tocsin_journal_recovered_events_total", "Events found by this start.", {},

@@ -25,6 +25,7 @@ struct Metrics {
   Counter failed_events;                             ///< Refused because of such a failure.
   Counter accepted_lost;
   Counter segments_deleted;
+  Counter segments_recycled;
   Histogram commit_latency;
   Counter recovered_events;
   Counter torn_segments;

@@ -26,7 +26,7 @@ JournalStage::JournalStage(flow::Loop& loop, flow::BatchPool& pool,
       log_(std::move(log)),
       preparer_(loop, directory_, options),
       replay_(loop, pool, registry, wiring_, directory_, log_),
-      linger_batches_max_(std::min<std::size_t>(16, pool.count() / 4)) {
+      linger_batches_max_(std::min<std::size_t>(64, pool.count() / 4)) {
   assert(!wiring_.workers.empty());
   assert(options_.commit_inflight_max > 0);
   queue_.reserve(pool.count());
@@ -46,8 +46,8 @@ JournalStage::~JournalStage() {
   }
 }
 
-std::string JournalStage::path_of(std::uint64_t id) const {
-  return directory_ + "/" + segment_name(id);
+std::string JournalStage::path_of(const SegmentKey& key) const {
+  return directory_ + "/" + segment_name(key);
 }
 
 Result<RecoveryReport, std::string> JournalStage::recover() {
@@ -119,20 +119,27 @@ void JournalStage::place(Entry& entry) noexcept {
     current_->retired = true;
     current_ = nullptr;
   }
-  if (current_ == nullptr) {
-    const auto unopened =
-        std::ranges::count_if(segments_, [](const auto& segment) { return !segment->opened; });
-    current_ = segments_.emplace_back(std::make_unique<Segment>()).get();
-    current_->id = next_sequence_;
-    current_->capacity = preparer_.size_of_next(static_cast<std::size_t>(unopened));
-  }
+  if (current_ == nullptr) plan_segment();
   entry.segment = current_;
   current_->placed += size;
   if (current_->placed > current_->capacity / 2) preparer_.hurry();
   ++current_->users;
-  entry.batch->assign(next_sequence_, current_->id);
+  entry.batch->assign(next_sequence_, current_->key.tag);
   next_sequence_ += entry.batch->size();
   entry.last_sequence = next_sequence_ - 1;
+}
+
+// Headers carry the tag before there is a file. So it is the id only when the file is known to hold
+// nothing else: the one that is being made, or will be.
+void JournalStage::plan_segment() noexcept {
+  const auto ahead =
+      std::ranges::count_if(segments_, [](const auto& segment) { return !segment->opened; });
+  current_ = segments_.emplace_back(std::make_unique<Segment>()).get();
+  current_->key = {next_sequence_, next_sequence_};
+  current_->capacity = preparer_.size_of_next(static_cast<std::size_t>(ahead));
+  if (ahead > 0 || preparer_.adopted()) {
+    loop_.io().random(std::as_writable_bytes(std::span{&current_->key.tag, 1}));
+  }
 }
 
 MonoTime JournalStage::on_tick(MonoTime now) noexcept {
@@ -159,6 +166,7 @@ bool JournalStage::may_linger(MonoTime now) const noexcept {
 MonoTime JournalStage::pump(MonoTime now) noexcept {
   if (!can_write()) fail_queue(false);
   place_queued();
+  name_segment();
   while (!queue_.empty() && !idle_commits_.empty()) {
     if (may_linger(now)) return last_commit_ + commit_linger;
     Segment& segment = *queue_.front().segment;
@@ -173,19 +181,31 @@ MonoTime JournalStage::pump(MonoTime now) noexcept {
   return MonoTime::max();
 }
 
+// As soon as a segment is planned, so that its first commit need not wait for the directory.
+void JournalStage::name_segment() noexcept {
+  if (!preparer_.ready()) return;
+  const auto next = std::ranges::find_if(
+      segments_, [](const auto& segment) { return !segment->opened && segment->users > 0; });
+  if (next == segments_.end()) return;
+  assert(!preparer_.adopted() || (*next)->key.recycled());
+  preparer_.name((*next)->key);
+}
+
 bool JournalStage::open_segment(Segment& segment) noexcept {
-  if (!preparer_.ready()) {
+  if (!preparer_.named()) {
     preparer_.start();
     return false;
   }
-  const auto file = preparer_.take(segment.id);
-  if (!file) return false;
-  segment.file = *file;
+  segment.file = preparer_.take();
   segment.opened = true;
-  // A start that found no good block in the file of this name: it has been replaced.
-  std::erase_if(catalogue_, [&](const SegmentInfo& info) { return info.id == segment.id; });
+  // A start that found no good block in the file of this id: it has been replaced.
+  std::erase_if(catalogue_, [&](const SegmentInfo& info) {
+    if (info.key.id != segment.key.id) return false;
+    if (info.key != segment.key) static_cast<void>(loop_.io().remove(path_of(info.key)));
+    return true;
+  });
   catalogue_.push_back(
-      {.id = segment.id, .last_sequence = 0, .bytes = 0, .file_bytes = segment.capacity});
+      {.key = segment.key, .last_sequence = 0, .bytes = 0, .file_bytes = segment.capacity});
   apply_retention();
   preparer_.start();
   update_gauges();
@@ -252,7 +272,7 @@ void JournalStage::finish(Commit& commit) noexcept {
   if (ok) {
     segment.committed += commit.layout.bytes();
     segment.last_sequence = last;
-    if (SegmentInfo* info = info_of(segment.id)) {
+    if (SegmentInfo* info = info_of(segment.key)) {
       info->bytes = segment.committed;
       info->last_sequence = last;
       info->file_bytes = std::max(info->file_bytes, segment.committed);
@@ -342,9 +362,9 @@ void JournalStage::close_unused_segments() noexcept {
     if (segment.failed) static_cast<void>(io.truncate(segment.file, segment.committed));
     io.close_file(segment.file);
     if (segment.failed && segment.committed == 0) {
-      static_cast<void>(io.remove(path_of(segment.id)));
-      std::erase_if(catalogue_, [&](const SegmentInfo& info) { return info.id == segment.id; });
-    } else if (SegmentInfo* info = info_of(segment.id); info != nullptr && segment.failed) {
+      static_cast<void>(io.remove(path_of(segment.key)));
+      std::erase_if(catalogue_, [&](const SegmentInfo& info) { return info.key == segment.key; });
+    } else if (SegmentInfo* info = info_of(segment.key); info != nullptr && segment.failed) {
       info->file_bytes = segment.committed;
     }
     update_gauges();
@@ -352,9 +372,9 @@ void JournalStage::close_unused_segments() noexcept {
   });
 }
 
-SegmentInfo* JournalStage::info_of(std::uint64_t id) noexcept {
+SegmentInfo* JournalStage::info_of(const SegmentKey& key) noexcept {
   for (auto info = catalogue_.rbegin(); info != catalogue_.rend(); ++info) {
-    if (info->id == id) return &*info;
+    if (info->key == key) return &*info;
   }
   return nullptr;
 }
@@ -365,16 +385,24 @@ void JournalStage::apply_retention() noexcept {
   while (catalogue_.size() > 1 && total > options_.retention_bytes) {
     const SegmentInfo oldest = catalogue_.front();
     const bool in_use = std::any_of(segments_.begin(), segments_.end(),
-                                    [&](const auto& s) { return s->id == oldest.id; });
+                                    [&](const auto& s) { return s->key == oldest.key; });
     if (in_use || oldest.last_sequence > registry_.cursor()) return;
-    if (const auto removed = loop_.io().remove(path_of(oldest.id)); !removed) {
-      note_failure(removed.error(), "an old file could not be deleted");
-      return;
-    }
+    if (!drop(oldest)) return;
     total -= oldest.file_bytes;
     catalogue_.pop_front();
     metrics_.segments_deleted.add();
   }
+}
+
+// The first that fits becomes the next file; the others are deleted.
+bool JournalStage::drop(const SegmentInfo& info) noexcept {
+  if (preparer_.adopt(path_of(info.key), info.file_bytes)) {
+    metrics_.segments_recycled.add();
+    return true;
+  }
+  const auto removed = loop_.io().remove(path_of(info.key));
+  if (!removed) note_failure(removed.error(), "an old file could not be deleted");
+  return removed.has_value();
 }
 
 void JournalStage::note_preparer_failures() noexcept {

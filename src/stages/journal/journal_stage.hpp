@@ -63,7 +63,7 @@ class JournalStage final : public flow::Receiver, public MetricSource, flow::Tic
 
  private:
   struct Segment {
-    std::uint64_t id = 0;
+    SegmentKey key;
     std::uint64_t capacity = 0;   ///< Size of its file.
     std::uint64_t placed = 0;     ///< What blocks that have their place take at most.
     std::uint64_t started = 0;    ///< Where the next commit goes.
@@ -100,6 +100,8 @@ class JournalStage final : public flow::Receiver, public MetricSource, flow::Tic
   MonoTime on_tick(MonoTime now) noexcept override;
   void append(flow::Batch& batch) noexcept;
   void place_queued() noexcept;
+  void plan_segment() noexcept;
+  void name_segment() noexcept;
   void place(Entry& entry) noexcept;
   [[nodiscard]] bool may_linger(MonoTime now) const noexcept;
   MonoTime pump(MonoTime now) noexcept;
@@ -118,9 +120,10 @@ class JournalStage final : public flow::Receiver, public MetricSource, flow::Tic
   void abandon(Segment& segment) noexcept;
   void close_unused_segments() noexcept;
   void apply_retention() noexcept;
+  [[nodiscard]] bool drop(const SegmentInfo& info) noexcept;
   void update_gauges() noexcept;
-  [[nodiscard]] std::string path_of(std::uint64_t id) const;
-  [[nodiscard]] SegmentInfo* info_of(std::uint64_t id) noexcept;
+  [[nodiscard]] std::string path_of(const SegmentKey& key) const;
+  [[nodiscard]] SegmentInfo* info_of(const SegmentKey& key) noexcept;
 
   flow::Loop& loop_;
   flow::SettlementRegistry& registry_;

@@ -34,7 +34,7 @@ SegmentPreparer::~SegmentPreparer() {
 }
 
 void SegmentPreparer::start() {
-  if (stopped_ || state_ == State::filling || state_ == State::ready) return;
+  if (stopped_ || (state_ != State::idle && state_ != State::failed)) return;
   loop_.disarm(*this);
   io::Io& io = loop_.io();
   // A spare of an earlier run may be half written.
@@ -43,12 +43,28 @@ void SegmentPreparer::start() {
   if (!file) return fail(file.error());
   file_ = *file;
   file_open_ = true;
+  adopted_ = false;
   // The page cache would cost a copy of every event, and keep what nobody reads again.
   io.write_directly(file_);
   next_ = 0;
   write_error_ = 0;
   state_ = State::filling;
   fill();
+}
+
+bool SegmentPreparer::adopt(const std::string& path, std::uint64_t bytes) {
+  if (stopped_ || state_ != State::idle || bytes != size_) return false;
+  io::Io& io = loop_.io();
+  if (!io.rename(path, spare_path_)) return false;
+  // No sync: the one of the next name, before any block is written, covers this one too. A crash
+  // until then leaves the file under either name, with its old blocks.
+  const auto file = io.open(spare_path_, io::OpenMode::write_existing);
+  if (!file) return true;  // start() deletes it.
+  file_ = *file;
+  file_open_ = adopted_ = true;
+  io.write_directly(file_);
+  state_ = State::ready;
+  return true;
 }
 
 void SegmentPreparer::hurry() {
@@ -75,6 +91,7 @@ void SegmentPreparer::fill() {
 }
 
 void SegmentPreparer::on_file_done(io::Errno error) noexcept {
+  if (state_ == State::naming) return finish_naming(error);
   assert(state_ == State::filling && pending_ > 0);
   --pending_;
   if (write_error_ == 0) write_error_ = error;
@@ -109,20 +126,26 @@ std::uint64_t SegmentPreparer::size_of_next(std::size_t ahead) const noexcept {
   return std::min(size, size_max_);
 }
 
-Result<io::FileId, io::Errno> SegmentPreparer::take(std::uint64_t segment_id) {
+void SegmentPreparer::name(const SegmentKey& key) {
   assert(state_ == State::ready);
-  io::Io& io = loop_.io();
-  const std::string path = directory_ + "/" + segment_name(segment_id);
-  auto done = io.rename(spare_path_, path);
-  if (done) {
-    // Without this the file, and every acknowledged event in it, could be gone after a power cut.
-    done = io.sync_directory(directory_);
-    if (!done) static_cast<void>(io.remove(path));
+  name_ = directory_ + "/" + segment_name(key);
+  if (const auto renamed = loop_.io().rename(spare_path_, name_); !renamed) {
+    return fail(renamed.error());
   }
-  if (!done) {
-    fail(done.error());
-    return Unexpected{done.error()};
-  }
+  state_ = State::naming;
+  // Without this the file, and every acknowledged event in it, could be gone after a power cut.
+  loop_.io().begin_sync_directory(directory_, *this);
+}
+
+void SegmentPreparer::finish_naming(io::Errno error) noexcept {
+  state_ = State::named;
+  if (error == 0) return;
+  static_cast<void>(loop_.io().remove(name_));
+  fail(error);
+}
+
+io::FileId SegmentPreparer::take() noexcept {
+  assert(state_ == State::named);
   file_open_ = false;
   state_ = State::idle;
   hurried_ = false;

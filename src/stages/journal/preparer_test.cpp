@@ -33,6 +33,7 @@ class HeldIo final : public testing::StillIo {
   std::size_t removed = 0;
   std::size_t open_files = 0;
   bool renamed = false;
+  io::FileHandler* naming = nullptr;
 
   void write(io::FileId, std::span<const std::byte> bytes, std::uint64_t offset,
              io::FileHandler& handler) override {
@@ -60,7 +61,10 @@ class HeldIo final : public testing::StillIo {
     renamed = true;
     return {};
   }
-  Result<void, io::Errno> sync_directory(const std::string&) override { return {}; }
+  void begin_sync_directory(const std::string&, io::FileHandler& handler) override {
+    EXPECT_TRUE(renamed);
+    naming = &handler;
+  }
 
   void end(std::size_t index, io::Errno error = 0) {
     const Write write = held.at(index);
@@ -84,6 +88,16 @@ class PreparerTest : public ::testing::Test {
   // Ends what is held, the newest first or the oldest, until nothing is.
   void end_all(bool newest_first = false) {
     while (!io_.held.empty()) io_.end(newest_first ? io_.held.size() - 1 : 0);
+  }
+  // Names the spare and takes it away, as the journal does.
+  void take(std::uint64_t id) {
+    ASSERT_TRUE(preparer_.ready());
+    preparer_.name({id, id});
+    EXPECT_FALSE(preparer_.named() || preparer_.ready() || preparer_.quiet());
+    std::exchange(io_.naming, nullptr)->on_file_done(0);
+    ASSERT_TRUE(preparer_.named());
+    static_cast<void>(preparer_.take());
+    io_.open_files = 0;
   }
   void wait_for_retry() {
     io_.time += std::chrono::seconds(10);
@@ -133,8 +147,7 @@ TEST_F(PreparerTest, IsCompleteInWhateverOrderWritesEnd) {
       expected += 256 * 1024;
     }
     EXPECT_EQ(preparer_.failures(), 0U);
-    ASSERT_TRUE(preparer_.take(1));
-    io_.open_files = 0;  // The journal closes what it took.
+    take(1);
   }
 }
 
@@ -142,13 +155,13 @@ TEST_F(PreparerTest, HurriesForOneFileOnly) {
   preparer_.hurry();
   preparer_.start();
   end_all();
-  ASSERT_TRUE(preparer_.take(1));
+  take(1);
   preparer_.start();
   EXPECT_EQ(io_.held.size(), 1U);
   end_all();
   preparer_.hurry();
   EXPECT_TRUE(io_.held.empty()) << "ready is ready";
-  ASSERT_TRUE(preparer_.take(2));
+  take(2);
   preparer_.start();
   EXPECT_EQ(io_.held.size(), 1U) << "that was meant for the one before";
   end_all();
@@ -197,8 +210,7 @@ TEST_F(PreparerTest, AFailedWriteFailsTheFileOnceAllHaveEnded) {
     end_all();
     ASSERT_TRUE(preparer_.ready());
     ASSERT_EQ(io_.written.size(), chunks);
-    ASSERT_TRUE(preparer_.take(failing + 1));
-    io_.open_files = 0;
+    take(failing + 1);
   }
 }
 
@@ -232,6 +244,45 @@ TEST_F(PreparerTest, StopsDuringTheLastWrite) {
   EXPECT_FALSE(preparer_.quiet());
   io_.end(0);
   EXPECT_TRUE(preparer_.quiet());
+}
+
+TEST_F(PreparerTest, AFailedNameFailsTheFile) {
+  preparer_.start();
+  end_all();
+  preparer_.name({7, 7});
+  preparer_.start();
+  EXPECT_TRUE(io_.held.empty()) << "one at a time";
+  const std::size_t removed = io_.removed;
+  std::exchange(io_.naming, nullptr)->on_file_done(EIO);
+  EXPECT_TRUE(preparer_.failed());
+  EXPECT_EQ(preparer_.last_error(), EIO);
+  EXPECT_GT(io_.removed, removed) << "under either name";
+  EXPECT_EQ(io_.open_files, 0U);
+  wait_for_retry();
+  end_all();
+  take(8);
+}
+
+// Goal: a file that served before is taken as it is, once it has the size that is wanted.
+TEST_F(PreparerTest, AdoptsAFileOfTheRightSizeWithoutWriting) {
+  EXPECT_FALSE(preparer_.adopt("data/old", mebibyte));
+  EXPECT_FALSE(io_.renamed);
+  preparer_.start();
+  EXPECT_FALSE(preparer_.adopt("data/old", options.segment_size)) << "one is on its way";
+  end_all();
+  EXPECT_FALSE(preparer_.adopted());
+  take(1);
+  ASSERT_TRUE(preparer_.adopt("data/old", options.segment_size));
+  EXPECT_TRUE(preparer_.ready());
+  EXPECT_TRUE(preparer_.adopted());
+  preparer_.start();
+  preparer_.hurry();
+  EXPECT_TRUE(io_.held.empty());
+  take(2);
+  EXPECT_FALSE(preparer_.adopted());
+  preparer_.start();
+  end_all();
+  EXPECT_FALSE(preparer_.adopted()) << "a new one";
 }
 
 }  // namespace

@@ -14,7 +14,9 @@ namespace {
 struct Scan {
   SegmentInfo info;
   std::uint64_t block_end = 0;  ///< Of the last good one.
-  std::uint64_t tail = 0;       ///< Bytes behind the last good block that are not zero.
+  std::uint64_t next = 0;       ///< Sequence that was to follow.
+  std::uint64_t tail = 0;       ///< Bytes of unfinished or damaged blocks behind it.
+  std::uint64_t stale = 0;      ///< Bytes behind it that may be of another segment.
   bool unreadable = false;
 };
 
@@ -29,13 +31,13 @@ class Scanner {
       return Unexpected{fmt::format("cannot list the journal directory {}: {}", directory_,
                                     errno_text(names.error()))};
     }
-    std::vector<std::uint64_t> ids;
+    std::vector<SegmentKey> keys;
     for (const std::string& name : *names) {
-      if (const auto id = parse_segment_name(name)) ids.push_back(*id);
+      if (const auto key = parse_segment_name(name)) keys.push_back(*key);
     }
-    std::sort(ids.begin(), ids.end());
-    for (const std::uint64_t id : ids) {
-      if (auto scanned = scan(id); !scanned) return Unexpected{std::move(scanned.error())};
+    std::sort(keys.begin(), keys.end());
+    for (const SegmentKey& key : keys) {
+      if (auto scanned = scan(key); !scanned) return Unexpected{std::move(scanned.error())};
     }
     cut_torn_end();
     make_durable();
@@ -44,17 +46,17 @@ class Scanner {
   }
 
  private:
-  std::string path_of(std::uint64_t id) const { return directory_ + "/" + segment_name(id); }
+  std::string path_of(const SegmentKey& key) const { return directory_ + "/" + segment_name(key); }
 
-  Result<void, std::string> scan(std::uint64_t id) {
+  Result<void, std::string> scan(const SegmentKey& key) {
     Scan& s = scans_.emplace_back();
-    s.info.id = id;
-    next_ = std::max(next_, id);
-    if (const auto opened = reader_.open(path_of(id), id, UINT64_MAX); !opened) {
+    s.info.key = key;
+    next_ = std::max(next_, key.id);
+    if (const auto opened = reader_.open(path_of(key), key.tag, UINT64_MAX); !opened) {
       note_unreadable(s, 0, opened.error());
       return {};
     }
-    s.info.file_bytes = file_size(id);
+    s.info.file_bytes = file_size(key);
     for (;;) {
       switch (reader_.next(next_)) {
         case SegmentReader::Step::block:
@@ -64,7 +66,7 @@ class Scanner {
           return Unexpected{fmt::format(
               "journal file {} holds a block of version {} at offset {}, and this program knows "
               "version {}: a newer Tocsin wrote it. Nothing was changed; start that version again",
-              path_of(id), reader_.newer_version(), reader_.position(), flow::block_version)};
+              path_of(key), reader_.newer_version(), reader_.position(), flow::block_version)};
         case SegmentReader::Step::failed:
           note_unreadable(s, reader_.position(), reader_.error());
           break;
@@ -75,7 +77,11 @@ class Scanner {
     }
     s.block_end = reader_.block_end();
     s.info.bytes = reader_.good_end();
-    s.tail = reader_.tail();
+    s.next = next_;
+    s.tail = key.recycled() ? reader_.torn() : reader_.tail();
+    if (key.recycled() && s.info.file_bytes > s.info.bytes) {
+      s.stale = s.info.file_bytes - s.info.bytes;
+    }
     report_.next_sequence = std::max(report_.next_sequence, next_);
     reader_.close();
     return {};
@@ -89,7 +95,7 @@ class Scanner {
       log_->error(
           "journal file {}: {} damaged bytes before offset {} are skipped (events {} to {} are "
           "missing); the file is kept",
-          path_of(s.info.id), reader_.skipped(), reader_.block_end(), next_,
+          path_of(s.info.key), reader_.skipped(), reader_.block_end(), next_,
           header.base_sequence - 1);
     }
     ++report_.blocks;
@@ -103,16 +109,16 @@ class Scanner {
     ++report_.unreadable_segments;
     // What could not be read may hold events: give none of their sequences again. A record takes at
     // least its header's bytes on disk.
-    const std::uint64_t size = std::max(file_size(s.info.id), std::uint64_t{block_size_max});
+    const std::uint64_t size = std::max(file_size(s.info.key), std::uint64_t{block_size_max});
     const std::uint64_t records = size / sizeof(RecordHeader) + 1;
     if (next_ < UINT64_MAX - records) next_ += records;
     report_.next_sequence = std::max(report_.next_sequence, next_);
     log_->error("journal file {}: cannot be read from offset {}: {}; the file is kept",
-                path_of(s.info.id), offset, errno_text(error));
+                path_of(s.info.key), offset, errno_text(error));
   }
 
-  std::uint64_t file_size(std::uint64_t id) {
-    const auto file = io_.open(path_of(id), io::OpenMode::read);
+  std::uint64_t file_size(const SegmentKey& key) {
+    const auto file = io_.open(path_of(key), io::OpenMode::read);
     if (!file) return 0;
     const auto size = io_.size(*file);
     io_.close_file(*file);
@@ -120,23 +126,26 @@ class Scanner {
   }
 
   // A crash can leave unfinished commits in the last segment with blocks, and in empty ones that
-  // were opened after it.
+  // were opened after it. What is stale goes as well: behind the journal's end nobody needs it.
   void cut_torn_end() {
     bool at_end = true;
     for (std::size_t i = scans_.size(); i-- > 0;) {
       Scan& s = scans_[i];
-      if (s.tail > 0 && !s.unreadable) {
-        if (at_end) {
-          cut(s);
-        } else {
-          ++report_.damaged_regions;
-          report_.damaged_bytes += s.tail;
-          log_->error("journal file {}: {} damaged bytes after offset {}; the file is kept",
-                      path_of(s.info.id), s.tail, s.block_end);
-        }
-      }
+      if (at_end && !s.unreadable && s.tail + s.stale > 0) cut(s);
+      if (!at_end && !s.unreadable) note_lost_end(s, scans_[i + 1].info.key.id);
       if (s.info.last_sequence != 0 || s.unreadable) at_end = false;
     }
+  }
+
+  // Of a segment that others follow. Between stale bytes a damaged header is not to be seen, but
+  // the next segment tells how far this one went.
+  void note_lost_end(const Scan& s, std::uint64_t next_id) {
+    const std::uint64_t lost = s.tail == 0 && next_id > s.next ? s.stale : s.tail;
+    if (lost == 0) return;
+    ++report_.damaged_regions;
+    report_.damaged_bytes += lost;
+    log_->error("journal file {}: {} damaged bytes after offset {}; the file is kept",
+                path_of(s.info.key), lost, s.block_end);
   }
 
   // A killed process leaves blocks that were written and never synced. They are processed from now
@@ -144,14 +153,15 @@ class Scanner {
   void make_durable() {
     for (const Scan& s : scans_) {
       if (s.info.last_sequence == 0) continue;
-      const auto file = io_.open(path_of(s.info.id), io::OpenMode::write_existing);
+      const auto file = io_.open(path_of(s.info.key), io::OpenMode::write_existing);
       io::Errno error = file ? 0 : file.error();
       if (file) {
         if (const auto synced = io_.sync(*file); !synced) error = synced.error();
         io_.close_file(*file);
       }
       if (error != 0) {
-        log_->error("journal file {}: cannot be synced: {}", path_of(s.info.id), errno_text(error));
+        log_->error("journal file {}: cannot be synced: {}", path_of(s.info.key),
+                    errno_text(error));
       }
     }
     if (scans_.empty()) return;
@@ -162,9 +172,9 @@ class Scanner {
   }
 
   void cut(Scan& s) {
-    ++report_.torn_segments;
+    if (s.tail > 0) ++report_.torn_segments;
     report_.torn_bytes += s.tail;
-    const auto file = io_.open(path_of(s.info.id), io::OpenMode::write_existing);
+    const auto file = io_.open(path_of(s.info.key), io::OpenMode::write_existing);
     io::Errno error = file ? 0 : file.error();
     if (file) {
       error = cut_file(*file, s);
@@ -172,13 +182,14 @@ class Scanner {
       io_.close_file(*file);
     }
     if (error != 0) {
-      log_->error("journal file {}: cannot cut {} unfinished bytes: {}", path_of(s.info.id), s.tail,
-                  errno_text(error));
+      log_->error("journal file {}: cannot cut {} unfinished bytes: {}", path_of(s.info.key),
+                  s.tail, errno_text(error));
       return;
     }
     s.info.file_bytes = s.info.bytes;
+    if (s.tail == 0) return;
     log_->warn("journal file {}: cut {} bytes of a commit that was never finished, after offset {}",
-               path_of(s.info.id), s.tail, s.block_end);
+               path_of(s.info.key), s.tail, s.block_end);
   }
 
   // What is cut off may share a page with the last good block: that page is filled up with zeros.

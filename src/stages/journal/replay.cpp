@@ -52,7 +52,7 @@ Replay::Replay(flow::Loop& loop, flow::BatchPool& pool, flow::SettlementRegistry
 
 void Replay::start(std::uint64_t sequence) {
   after_ = sequence;
-  segment_id_ = 0;
+  segment_ = {};
   active_ = true;
 }
 
@@ -64,13 +64,13 @@ void Replay::stop() noexcept {
 bool Replay::advance_segment(const std::deque<SegmentInfo>& segments) {
   reader_.close();
   for (const SegmentInfo& segment : segments) {
-    if (segment.id <= segment_id_ || segment.last_sequence <= after_) continue;
-    segment_id_ = segment.id;
+    if (segment.key.id <= segment_.id || segment.last_sequence <= after_) continue;
+    segment_ = segment.key;
     const auto opened =
-        reader_.open(directory_ + "/" + segment_name(segment.id), segment.id, segment.bytes);
+        reader_.open(directory_ + "/" + segment_name(segment_), segment_.tag, segment.bytes);
     if (opened) return true;
     unreadable_.add();
-    log_->error("journal file {}: cannot be read again: {}", segment_name(segment.id),
+    log_->error("journal file {}: cannot be read again: {}", segment_name(segment_),
                 errno_text(opened.error()));
   }
   return false;
@@ -128,14 +128,14 @@ void Replay::hand_over(flow::Batch& batch, const flow::BlockView& block) {
 
 bool Replay::read_block(const std::deque<SegmentInfo>& segments) {
   const auto found = std::find_if(segments.begin(), segments.end(),
-                                  [&](const SegmentInfo& s) { return s.id == segment_id_; });
+                                  [&](const SegmentInfo& s) { return s.key == segment_; });
   if (found != segments.end()) reader_.set_limit(found->bytes);
-  const auto step = reader_.next(segment_id_);
+  const auto step = reader_.next(segment_.id);
   if (step == SegmentReader::Step::block) return true;
   if (step != SegmentReader::Step::end) {
     unreadable_.add();
-    log_->error("journal file {}: cannot be read again after offset {}: {}",
-                segment_name(segment_id_), reader_.position(), errno_text(reader_.error()));
+    log_->error("journal file {}: cannot be read again after offset {}: {}", segment_name(segment_),
+                reader_.position(), errno_text(reader_.error()));
   }
   return false;
 }

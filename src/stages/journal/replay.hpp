@@ -82,9 +82,9 @@ class Replay {
   Log log_;
   SegmentReader reader_;
   bool active_ = false;
-  std::uint64_t after_ = 0;       ///< Sequence up to which nothing is to be read.
-  std::uint64_t segment_id_ = 0;  ///< The one being read, or read last.
-  bool block_open_ = false;       ///< The reader's block has events that are still to come.
+  std::uint64_t after_ = 0;  ///< Sequence up to which nothing is to be read.
+  SegmentKey segment_;       ///< The one being read, or read last.
+  bool block_open_ = false;  ///< The reader's block has events that are still to come.
   Counter events_;
   Counter unreadable_;
 };

@@ -2,6 +2,7 @@
 // What a segment file is called, how its blocks are aligned, and the list of those on disk.
 
 #include <charconv>
+#include <compare>
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
@@ -35,24 +36,43 @@ template <std::unsigned_integral Size>
   return (value + Size{block_alignment - 1}) & ~Size{block_alignment - 1};
 }
 
-/// A segment's id is the sequence that its first block was to have. Sequences are never given
-/// twice, so an id names one file for ever.
-[[nodiscard]] inline std::string segment_name(std::uint64_t id) {
-  return fmt::format("{:020}.seg", id);
-}
-[[nodiscard]] inline std::optional<std::uint64_t> parse_segment_name(std::string_view name) {
-  if (name.size() != 24 || !name.ends_with(".seg")) return std::nullopt;
+/// Names a segment. The id is the sequence that its first block was to have; sequences are never
+/// given twice. The tag stands in the header of each of its blocks. It is the id where the file was
+/// made for this segment. One that was another segment before has a random one: what is left in it
+/// of that other, payloads from anywhere included, cannot pass for a block of this.
+struct SegmentKey {
   std::uint64_t id = 0;
-  const auto [end, error] = std::from_chars(name.data(), name.data() + 20, id);
-  if (error != std::errc{} || end != name.data() + 20 || id == 0) return std::nullopt;
-  return id;
+  std::uint64_t tag = 0;
+  auto operator<=>(const SegmentKey&) const = default;
+
+  [[nodiscard]] bool recycled() const noexcept { return tag != id; }
+};
+[[nodiscard]] inline std::string segment_name(const SegmentKey& key) {
+  return key.recycled() ? fmt::format("{:020}-{:016x}.seg", key.id, key.tag)
+                        : fmt::format("{:020}.seg", key.id);
+}
+[[nodiscard]] inline std::string segment_name(std::uint64_t id) {
+  return segment_name(SegmentKey{id, id});
+}
+[[nodiscard]] inline std::optional<SegmentKey> parse_segment_name(std::string_view name) {
+  SegmentKey key;
+  const auto number = [&](std::size_t at, std::size_t size, int base, std::uint64_t& value) {
+    const auto [end, error] =
+        std::from_chars(name.data() + at, name.data() + at + size, value, base);
+    return error == std::errc{} && end == name.data() + at + size;
+  };
+  if (!name.ends_with(".seg") || (name.size() != 24 && name.size() != 41)) return std::nullopt;
+  if (!number(0, 20, 10, key.id) || key.id == 0) return std::nullopt;
+  key.tag = key.id;
+  if (name.size() == 41 && (name[20] != '-' || !number(21, 16, 16, key.tag))) return std::nullopt;
+  return key;
 }
 /// The file that is being prepared to become the next segment.
 inline constexpr std::string_view spare_name = "spare";
 
 /// A segment on disk, as far as its blocks are committed.
 struct SegmentInfo {
-  std::uint64_t id = 0;
+  SegmentKey key;
   std::uint64_t last_sequence = 0;  ///< 0: no good block in it.
   std::uint64_t bytes = 0;          ///< End of the last good block, aligned.
   std::uint64_t file_bytes = 0;     ///< What the file takes on disk.

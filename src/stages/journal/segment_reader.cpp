@@ -48,7 +48,7 @@ bool records_intact(const flow::BlockView& block) noexcept {
 
 }  // namespace
 
-Result<void, io::Errno> SegmentReader::open(const std::string& path, std::uint64_t segment_id,
+Result<void, io::Errno> SegmentReader::open(const std::string& path, std::uint64_t tag,
                                             std::uint64_t limit) {
   close();
   auto file = io_.open(path, io::OpenMode::read);
@@ -60,9 +60,9 @@ Result<void, io::Errno> SegmentReader::open(const std::string& path, std::uint64
     close();
     return Unexpected{size.error()};
   }
-  segment_id_ = segment_id;
+  tag_ = tag;
   limit_ = std::min(limit, *size);
-  position_ = block_end_ = nonzero_end_ = skipped_ = window_offset_ = window_size_ = 0;
+  position_ = block_end_ = nonzero_end_ = own_end_ = skipped_ = window_offset_ = window_size_ = 0;
   bad_begin_ = UINT64_MAX;
   error_ = 0;
   return {};
@@ -102,7 +102,7 @@ SegmentReader::Verdict SegmentReader::judge(std::uint64_t sequence_min, std::siz
   if (!header_plausible(header)) return Verdict::bad;
   bytes = view(header.header_size);
   if (bytes.size() < header.header_size || !header_intact(bytes)) return Verdict::bad;
-  if (header.segment_id != segment_id_) return Verdict::bad;
+  if (header.segment_id != tag_) return Verdict::bad;
   if (header.version > flow::block_version) {
     newer_version_ = header.version;
     return Verdict::newer;
@@ -113,6 +113,7 @@ SegmentReader::Verdict SegmentReader::judge(std::uint64_t sequence_min, std::siz
   // The size is under the header's CRC, so it can be believed when a record is damaged: what a
   // device put into a payload is then never taken for a block.
   stride = align_to_block(header.block_size);
+  own_end_ = position_ + stride;
   const std::uint64_t last = header.base_sequence + header.record_count - 1;
   if (header.base_sequence < sequence_min || header.record_count == 0 ||
       last < header.base_sequence || last == UINT64_MAX) {

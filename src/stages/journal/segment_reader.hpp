@@ -27,14 +27,14 @@ class SegmentReader {
   ~SegmentReader() { close(); }
 
   /// Begins at the first block. Nothing from `limit` on is looked at.
-  [[nodiscard]] Result<void, io::Errno> open(const std::string& path, std::uint64_t segment_id,
+  [[nodiscard]] Result<void, io::Errno> open(const std::string& path, std::uint64_t tag,
                                              std::uint64_t limit);
   void close() noexcept;
   [[nodiscard]] bool is_open() const noexcept { return open_; }
   /// More of the file became good: next() continues where it stood.
   void set_limit(std::uint64_t limit) noexcept { limit_ = limit; }
 
-  /// Finds the next good block: this segment's id, base sequence >= `sequence_min`, header and
+  /// Finds the next good block: this segment's tag, base sequence >= `sequence_min`, header and
   /// every record intact.
   [[nodiscard]] Step next(std::uint64_t sequence_min);
   /// Valid until the next call of next().
@@ -48,6 +48,11 @@ class SegmentReader {
   /// After Step::end: bytes after the last good block up to the last that is not zero.
   [[nodiscard]] std::uint64_t tail() const noexcept {
     return nonzero_end_ > block_end_ ? nonzero_end_ - block_end_ : 0;
+  }
+  /// After Step::end: the same up to where the last block of this segment would have ended that has
+  /// an intact header. What else is there may be of another segment.
+  [[nodiscard]] std::uint64_t torn() const noexcept {
+    return own_end_ > block_end_ ? own_end_ - block_end_ : 0;
   }
   [[nodiscard]] io::Errno error() const noexcept { return error_; }
   [[nodiscard]] std::uint16_t newer_version() const noexcept { return newer_version_; }
@@ -70,12 +75,13 @@ class SegmentReader {
   AlignedBuffer window_;
   std::uint64_t window_offset_ = 0;
   std::size_t window_size_ = 0;
-  std::uint64_t segment_id_ = 0;
+  std::uint64_t tag_ = 0;
   std::uint64_t limit_ = 0;
   std::uint64_t position_ = 0;
   std::uint64_t block_end_ = 0;
   std::uint64_t bad_begin_ = UINT64_MAX;  // Since block_end_: where that which is no block begins.
   std::uint64_t nonzero_end_ = 0;
+  std::uint64_t own_end_ = 0;
   std::uint64_t skipped_ = 0;
   std::optional<flow::BlockView> block_;
   io::Errno error_ = 0;
