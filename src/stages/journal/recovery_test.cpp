@@ -221,7 +221,7 @@ TEST(Recovery, ABlockInsideAPayloadIsNeverTaken) {
     {
       Rig rig(disk);
       ASSERT_TRUE(rig.start());
-      rig.append_raw(std::string(shift, ' ') + forged);
+      rig.append_all({std::string(shift, ' ') + forged});
       rig.turns(10);
       rig.append(0);
       rig.turns(10);

@@ -20,10 +20,10 @@ using test::payload_of;
 using test::Rig;
 using test::TestIo;
 
-// A block of three events takes two pages: a torn commit can mix pages of two lives, and since all
-// blocks look alike, the old records stand where the new ones should.
-constexpr int block_events = 3;
-constexpr std::size_t pad = 2500;
+// A block takes two pages: a torn commit can mix pages of two lives. All blocks look alike, and the
+// first page is the same in all of them but for the header: so the old records stand where the new
+// ones should, and each is intact.
+constexpr std::uint64_t block_events = 3;
 constexpr int first_number = 1000;
 
 Options small_files() {
@@ -34,7 +34,8 @@ Options small_files() {
 }
 
 std::string payload_at(std::uint64_t sequence) {
-  return payload_of(first_number + static_cast<int>(sequence) - 1) + std::string(pad, ' ');
+  if (sequence % block_events == 1) return std::string(4500, '=');
+  return payload_of(first_number + static_cast<int>(sequence)) + std::string(1400, ' ');
 }
 
 struct Outcome {
@@ -46,12 +47,13 @@ struct Outcome {
 };
 
 // Leaves the disk as a process does that is killed.
-Outcome run_with(Disk& disk, Faults faults, int blocks = 60) {
+Outcome run_with(Disk& disk, Faults faults, std::uint64_t blocks = 60) {
   Outcome run;
   Rig rig(disk, faults, small_files(), 16);
   if (!rig.start()) return run;
-  for (int i = 0; i < blocks && !rig.io.dead(); ++i) {
-    rig.append(first_number + i * block_events, block_events, Level::stored, pad);
+  for (std::uint64_t i = 0; i < blocks && !rig.io.dead(); ++i) {
+    const std::uint64_t first = 1 + i * block_events;
+    rig.append_all({payload_at(first), payload_at(first + 1), payload_at(first + 2)});
     rig.turns(i % 3 == 0 ? 1 : 4);
     if (!rig.worker.sequences.empty()) rig.registry.at = rig.worker.sequences.back();
     if (rig.journal->metrics().segments_recycled.get() == 0) {
@@ -265,7 +267,7 @@ TEST(Recycling, AForgedBlockInAnOldPayloadIsNotTaken) {
     for (std::size_t i = 0; i < 59; ++i) {
       std::string payload;  // It begins at a multiple of 64.
       while (payload.size() < 7000) payload += forged_block(guess);
-      rig.append_raw(payload);
+      rig.append_all({payload});
       rig.turns(5);
       if (!rig.worker.sequences.empty()) rig.registry.at = rig.worker.sequences.back();
     }

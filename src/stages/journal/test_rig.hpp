@@ -114,29 +114,24 @@ struct Rig {
     return report;
   }
   void append(int first, int count = 1, Level level = Level::stored, std::size_t pad = 0) {
+    std::vector<std::string> payloads;
+    for (int i = 0; i < count; ++i) {
+      payloads.push_back(payload_of(first + i) + std::string(pad, ' '));
+    }
+    append_all(payloads, level);
+  }
+  /// One batch of these.
+  void append_all(const std::vector<std::string>& payloads, Level level = Level::stored) {
     flow::Batch* batch = pool.acquire();
     ASSERT_NE(batch, nullptr);
     batch->open(level, WallTime{}, MonoTime{}, {}, true);
-    for (int i = 0; i < count; ++i) {
-      const std::string payload = payload_of(first + i) + std::string(pad, ' ');
+    for (const std::string& payload : payloads) {
       std::memcpy(batch->payload_tail(), payload.data(), payload.size());
       RecordHeader header{};
       header.payload_size = static_cast<std::uint32_t>(payload.size());
       header.producer_time_us = producer_time_absent;  // So that no record ends in zeros.
       batch->append(header, "", MonoTime{}, {});
     }
-    batch->seal();
-    loop.post(
-        {.to = journal.get(), .kind = JournalStage::message_append, .arg = 0, .object = batch});
-  }
-  void append_raw(const std::string& payload) {
-    flow::Batch* batch = pool.acquire();
-    ASSERT_NE(batch, nullptr);
-    batch->open(Level::stored, WallTime{}, MonoTime{}, {}, true);
-    std::memcpy(batch->payload_tail(), payload.data(), payload.size());
-    RecordHeader header{};
-    header.payload_size = static_cast<std::uint32_t>(payload.size());
-    batch->append(header, "", MonoTime{}, {});
     batch->seal();
     loop.post(
         {.to = journal.get(), .kind = JournalStage::message_append, .arg = 0, .object = batch});
