@@ -96,8 +96,8 @@ Result<void, Errno> write_file(int fd, std::span<const std::byte> bytes, std::ui
 }
 
 const iovec* as_iovecs(const Piece* pieces) noexcept {
-  static_assert(sizeof(Piece) == sizeof(iovec) && alignof(Piece) == alignof(iovec));
-  static_assert(offsetof(Piece, data) == offsetof(iovec, iov_base));
+  static_assert(sizeof(Piece) == sizeof(iovec));
+  static_assert(alignof(Piece) == alignof(iovec));
   static_assert(offsetof(Piece, size) == offsetof(iovec, iov_len));
   return reinterpret_cast<const iovec*>(pieces);
 }

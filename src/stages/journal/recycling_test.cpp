@@ -185,7 +185,7 @@ class RecycledDamage : public ::testing::Test {
   RecoveryReport damaged(const SegmentKey& key, std::size_t offset) {
     disk_ = copy_of(original_);
     file(disk_, key).at(offset) ^= std::byte{1};
-    const auto report = recover(disk_);
+    auto report = recover(disk_);
     const auto again = recover(disk_);
     EXPECT_EQ(again.blocks, report.blocks);
     EXPECT_EQ(again.segments, report.segments);
