@@ -238,6 +238,8 @@ void JournalStage::start_commit(Segment& segment, MonoTime now) noexcept {
   segment.placed -= reserved - commit.layout.bytes();
   const std::uint64_t offset =
       std::exchange(segment.started, segment.started + commit.layout.bytes());
+  // In one piece: at full load, with 1 to 2 MB a commit, that takes less time at p50 and at p99
+  // than a write for each block.
   loop_.io().gather_and_sync(segment.file, commit.layout.pieces(), offset, commit);
 }
 
