@@ -34,6 +34,8 @@ Batch::Batch(BatchPool& pool, std::size_t size)
   assert(size % page_size == 0);
   assert(size > records_bytes + sizeof(BlockHeader) + 2 * record_attrs_max);
   acks_.reserve(batch_records_max);
+  record_shapes_.reserve(batch_records_max);
+  value_starts_.reserve(batch_values_max(size));
   records_scratch_ = static_cast<std::uint32_t>(size) - records_bytes;
   attrs_scratch_ = records_scratch_ - attrs_capacity(size);
 }
@@ -50,6 +52,7 @@ void Batch::open(Level level, WallTime wall, MonoTime mono, const BootId& boot_i
   settlement = nullptr;
   stored = false;
   acks_.clear();
+  forget_shapes();
   header() = BlockHeader{.magic = block_magic,
                          .version = block_version,
                          .header_size = sizeof(BlockHeader),
@@ -120,8 +123,27 @@ std::span<const RecordHeader> Batch::records_from(std::uint32_t first) const noe
   return {records() + first, count_ - first};
 }
 
+void Batch::note_shape(std::uint32_t index, const std::shared_ptr<const json::ShapeTable>& table,
+                       json::ShapeIndex shape, const json::ValueStart* starts) noexcept {
+  assert(index < count_ && index >= record_shapes_.size());
+  if (shape_table_ == nullptr) shape_table_ = table;
+  const std::size_t values = (*table)[shape].members().size();
+  if (shape_table_ != table || value_starts_.size() + values > value_starts_.capacity()) return;
+  record_shapes_.resize(index);
+  record_shapes_.push_back({shape, static_cast<std::uint16_t>(value_starts_.size())});
+  value_starts_.insert(value_starts_.end(), starts, starts + values);
+  ++shaped_;
+}
+
+void Batch::forget_shapes() noexcept {
+  shape_table_.reset();
+  record_shapes_.clear();
+  value_starts_.clear();
+  shaped_ = 0;
+}
+
 void Batch::remove(std::uint32_t index) noexcept {
-  assert(index >= checksummed_ && index < count_);
+  assert(index >= checksummed_ && index >= record_shapes_.size() && index < count_);
   RecordHeader* const record = records() + index;
   const std::uint32_t size = record->payload_size + 1;
   const std::uint32_t end = record->payload_offset + size;
@@ -185,6 +207,7 @@ bool Batch::load(std::span<const std::byte> block) noexcept {
   settlement = nullptr;
   stored = true;
   acks_.clear();
+  forget_shapes();
   routes_ = 0;
   const BlockView loaded = view();
   for (std::uint32_t i = 0; i < count_; ++i) {
@@ -197,7 +220,10 @@ void Batch::rebase(MonoTime base) noexcept { header().base_mono_us = to_us(base)
 
 void Batch::release() noexcept {
   // acq_rel: the last holder must see what the others wrote before the buffer is filled again.
-  if (holders_.fetch_sub(1, std::memory_order_acq_rel) == 1) pool_.give_back(this);
+  if (holders_.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
+  // A batch that nobody uses must not keep a table alive.
+  forget_shapes();
+  pool_.give_back(this);
 }
 
 BatchPool::BatchPool(std::size_t count, std::size_t batch_size) : batch_size_(batch_size) {

@@ -2,6 +2,7 @@
 // A pooled block being filled by one reactor, then shared read-only by journal and workers; and
 // the pool, whose exhaustion is the system's back-pressure.
 
+#include <algorithm>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
@@ -16,6 +17,7 @@
 #include <tocsin/time.hpp>
 
 #include "flow/block.hpp"
+#include "protocol/json/shape_cache.hpp"
 
 namespace tocsin::flow {
 
@@ -39,6 +41,19 @@ class AckSink {
 
  protected:
   ~AckSink() = default;
+};
+
+/// What decode knows of the form of one record's document.
+struct RecordShape {
+  json::ShapeIndex shape = json::no_shape;
+  std::uint16_t first = 0;  ///< Where its values' starts stand among the batch's.
+};
+/// The same of all records of a batch: those beyond `records` have no known shape. A view.
+struct KnownShapes {
+  const json::ShapeTable* table = nullptr;
+  std::span<const RecordShape> records{};
+  std::span<const json::ValueStart> starts{};
+  std::uint32_t count = 0;  ///< Records that have one.
 };
 
 class Batch {
@@ -69,7 +84,11 @@ class Batch {
   /// The records from `first` on; their offsets count from the first record's payload and
   /// attributes.
   [[nodiscard]] std::span<const RecordHeader> records_from(std::uint32_t first) const noexcept;
-  /// Takes one record out again; those behind it move up. Not once its checksum is there.
+  /// Notes where the values of a record's document stand, if there is still room for that and the
+  /// batch's other shapes are of the same table: it saves match from looking for them.
+  void note_shape(std::uint32_t index, const std::shared_ptr<const json::ShapeTable>& table,
+                  json::ShapeIndex shape, const json::ValueStart* starts) noexcept;
+  /// Takes one record out again; those behind it move up. Not once its checksum or shape is there.
   void remove(std::uint32_t index) noexcept;
   /// Fills in the checksums of the records that were appended since the last call: best while they
   /// are still in the processor's cache.
@@ -85,6 +104,9 @@ class Batch {
   [[nodiscard]] std::span<const std::byte> block() const noexcept;
   /// RecordHeader::mqtt of all records together: what there is for MQTT subscribers.
   [[nodiscard]] std::uint8_t routes() const noexcept { return routes_; }
+  [[nodiscard]] KnownShapes shapes() const noexcept {
+    return {shape_table_.get(), record_shapes_, value_starts_, shaped_};
+  }
   /// The block, zero-padded to a multiple of `alignment` (<= 4096), for writing.
   [[nodiscard]] std::span<const std::byte> padded_block(std::size_t alignment) noexcept;
   [[nodiscard]] std::span<const AckToken> acks() const noexcept { return acks_; }
@@ -110,6 +132,7 @@ class Batch {
 
  private:
   friend class BatchPool;
+  void forget_shapes() noexcept;
   [[nodiscard]] BlockHeader& header() noexcept;
   [[nodiscard]] RecordHeader* records() const noexcept {
     return reinterpret_cast<RecordHeader*>(bytes_ + records_scratch_);
@@ -122,6 +145,10 @@ class Batch {
   std::size_t size_;
   std::byte* bytes_;  // 4096-aligned; json_padding readable bytes follow size_.
   std::vector<AckToken> acks_;
+  std::shared_ptr<const json::ShapeTable> shape_table_;
+  std::vector<RecordShape> record_shapes_;
+  std::vector<json::ValueStart> value_starts_;
+  std::uint32_t shaped_ = 0;
   Level level_ = Level::stored;
   std::uint8_t routes_ = 0;
   std::uint32_t count_ = 0;
@@ -148,6 +175,16 @@ class BatchSink {
  protected:
   ~BatchSink() = default;
 };
+
+/// Values of one batch whose places can be noted.
+[[nodiscard]] constexpr std::size_t batch_values_max(std::size_t batch_size) noexcept {
+  return std::min<std::size_t>(batch_size / 32, UINT16_MAX);
+}
+/// Memory of a batch.
+[[nodiscard]] constexpr std::size_t batch_cost(std::size_t batch_size) noexcept {
+  return batch_size + 4096 + batch_records_max * (sizeof(AckToken) + sizeof(RecordShape)) +
+         batch_values_max(batch_size) * sizeof(json::ValueStart);
+}
 
 /// A fixed number of batches. Threads take and return; nothing is allocated after construction.
 class BatchPool {

@@ -97,9 +97,8 @@ std::optional<MemoryPlan> plan_memory(std::size_t memory_max, const ThreadPlan& 
   plan.connection_bytes = std::size_t{threads.reactors} * plan.io.streams_max * connection_size;
 
   plan.batch_size = 256 * 1024;
-  const std::size_t batch_cost = plan.batch_size + 4096 + batch_records_max * sizeof(AckToken);
-  plan.batch_count = percent(pooled, 30) / batch_cost;
-  plan.batch_bytes = plan.batch_count * batch_cost;
+  plan.batch_count = percent(pooled, 30) / batch_cost(plan.batch_size);
+  plan.batch_bytes = plan.batch_count * batch_cost(plan.batch_size);
 
   plan.notification_count = percent(pooled, 17) / notification_size;
   plan.notification_bytes = plan.notification_count * notification_size;

@@ -47,7 +47,7 @@ class SimDisk {
 
  private:
   struct Change {
-    std::uint64_t offset = 0;  // With bytes; the new size without.
+    std::size_t offset = 0;  // With bytes; the new size without.
     std::string bytes;
     bool truncate = false;
   };
@@ -238,7 +238,8 @@ inline int SimDisk::write(File& file, const void* from, std::size_t size, std::u
   const std::scoped_lock guard(mutex_);
   const int code = fault(DiskOperation::write);
   if (code != SQLITE_OK) return code == SQLITE_FULL ? SQLITE_FULL : SQLITE_IOERR_WRITE;
-  Change change{.offset = offset, .bytes = std::string(static_cast<const char*>(from), size)};
+  Change change{.offset = static_cast<std::size_t>(offset),
+                .bytes = std::string(static_cast<const char*>(from), size)};
   apply(file.cached, change);
   file.unsynced.push_back(std::move(change));
   return SQLITE_OK;
@@ -247,7 +248,7 @@ inline int SimDisk::write(File& file, const void* from, std::size_t size, std::u
 inline int SimDisk::truncate(File& file, std::uint64_t size) {
   const std::scoped_lock guard(mutex_);
   if (fault(DiskOperation::truncate) != SQLITE_OK) return SQLITE_IOERR_TRUNCATE;
-  Change change{.offset = size, .bytes = {}, .truncate = true};
+  Change change{.offset = static_cast<std::size_t>(size), .bytes = {}, .truncate = true};
   apply(file.cached, change);
   file.unsynced.push_back(std::move(change));
   return SQLITE_OK;
@@ -275,7 +276,7 @@ inline SimDisk::Contents SimDisk::cut_power(std::uint64_t seed) const {
   const auto chance = [&](unsigned percent) { return random() % 100 < percent; };
   Contents left;
   for (const auto& [path, name] : names_) {
-    const File* const file = name.maybe[random() % name.maybe.size()];
+    const File* const file = name.maybe[static_cast<std::size_t>(random() % name.maybe.size())];
     if (file == nullptr) continue;
     std::string content = file->durable;
     const unsigned kept = static_cast<unsigned>(random() % 101);

@@ -15,7 +15,7 @@ using Names = std::vector<std::string>;
 std::string read_all(Io& io, FileId file) {
   const auto size = io.size(file);
   EXPECT_TRUE(size);
-  std::string text(*size, '\0');
+  std::string text(static_cast<std::size_t>(*size), '\0');
   const auto n = io.read(file, std::as_writable_bytes(std::span{text}), 0);
   EXPECT_TRUE(n);
   EXPECT_EQ(*n, text.size());

@@ -43,7 +43,7 @@ void run_chaos(EngineRig& rig, const std::vector<Act>& acts, int steps = 10) {
   ASSERT_TRUE(rig.start_engine()) << rig.last_error();
   for (int step = 0; step < steps; ++step) {
     rig.world.run_for(rig.random.between(milliseconds{1}, milliseconds{800}));
-    if (!acts.empty()) acts[rig.random.below(acts.size())](rig);
+    if (!acts.empty()) acts[static_cast<std::size_t>(rig.random.below(acts.size()))](rig);
     // A start may fail while the disk does; somebody tries again, as systemd would.
     if (!rig.alive()) static_cast<void>(rig.start_engine());
     if (rig.alive()) rig.check_accounting(false);
@@ -100,7 +100,7 @@ void restart(EngineRig& rig) {
 void partition_one(EngineRig& rig) {
   const std::array endpoints{EngineRig::mqtt_endpoint(), EngineRig::http_endpoint(),
                              EngineRig::hook_endpoint()};
-  rig.world.partition(endpoints.at(rig.random.below(endpoints.size())));
+  rig.world.partition(endpoints.at(static_cast<std::size_t>(rig.random.below(endpoints.size()))));
 }
 void heal_network(EngineRig& rig) { rig.world.heal_all(); }
 void no_space(EngineRig& rig) {

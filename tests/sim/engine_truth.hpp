@@ -22,8 +22,9 @@ inline bool alarm_of(std::string_view name) { return hash64(name) % 3 != 0; }
 /// A function of the id alone, so that every copy anywhere can be checked.
 inline std::string payload_of(std::string_view name) {
   const std::uint64_t h = hash64(name, 7);
-  return fmt::format(R"({{"n":"{}","alarm":{},"pad":"{}"}})", name, alarm_of(name),
-                     std::string(h % 300, static_cast<char>('a' + h % 26)));
+  return fmt::format(
+      R"({{"n":"{}","alarm":{},"pad":"{}"}})", name, alarm_of(name),
+      std::string(static_cast<std::size_t>(h % 300), static_cast<char>('a' + h % 26)));
 }
 
 struct Truth {

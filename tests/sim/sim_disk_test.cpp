@@ -169,7 +169,7 @@ TEST(SimDisk, PowerCutAtEachByte) {
     EXPECT_EQ(io->open("f", OpenMode::read).error(), EIO);
     io = world.make_io();
     EXPECT_NE(io->boot_id(), boot);
-    EXPECT_EQ(text_of(*world.disk().read_file("f")), text.substr(0, cut));
+    EXPECT_EQ(text_of(*world.disk().read_file("f")), text.substr(0, static_cast<std::size_t>(cut)));
   }
 }
 

@@ -55,8 +55,12 @@ int Poller::wait_precisely(Duration timeout) noexcept {
   }
   // epoll_wait alone counts milliseconds, which would make every short wait too long.
   pollfd self{.fd = fd_.get(), .events = POLLIN, .revents = 0};
-  if (::ppoll(&self, 1, &time, nullptr) < 0) return -1;
-  return take_ready(0);
+  if (::ppoll(&self, 1, &time, nullptr) >= 0) return take_ready(0);
+  if (errno != EINVAL) return -1;
+  // The process may have no descriptor any more: then none may be asked for either.
+  constexpr std::int64_t timeout_ms_max = 1000;
+  const auto whole_ms = std::chrono::ceil<std::chrono::milliseconds>(timeout).count();
+  return take_ready(static_cast<int>(std::min<std::int64_t>(whole_ms, timeout_ms_max)));
 }
 
 std::span<const epoll_event> Poller::wait(Duration timeout) noexcept {

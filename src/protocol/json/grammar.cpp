@@ -7,6 +7,7 @@
 #include <cstring>
 #include <optional>
 
+#include "protocol/json/digits.hpp"
 #include "protocol/json/number.hpp"
 #include "protocol/json/walker.hpp"
 
@@ -41,21 +42,6 @@ std::optional<std::uint32_t> code_unit(std::string_view text) noexcept {
     unit = unit << 4U | digit;
   }
   return unit;
-}
-
-// Eight bytes of text; the first is the lowest: blocks too ask for a little-endian machine.
-std::uint64_t load_word(const char* at) noexcept {
-  std::uint64_t word = 0;
-  std::memcpy(&word, at, sizeof word);
-  return word;
-}
-
-// The high bit of each byte that is no digit, among the first `size` of up to eight.
-std::uint64_t other_bytes(std::uint64_t word, std::size_t size) noexcept {
-  constexpr std::uint64_t ones = 0x0101010101010101;
-  const std::uint64_t distance = word ^ (ones * '0');
-  const std::uint64_t others = (((distance & ones * 0x7F) + ones * 0x76) | distance) & ones * 0x80;
-  return size >= 8 ? others : others & ((std::uint64_t{1} << (8 * size)) - 1);
 }
 
 // Whether `size` characters are digits with at most one point between them, and so few in front of
@@ -188,13 +174,11 @@ class Checker {
 
   [[nodiscard, gnu::always_inline]] bool number() noexcept {
     // Up to the next token, so without space behind it: most are.
-    if (!is_plain_number(text_ + *at_, next_offset() - *at_, digits_max)) return unusual_number();
+    if (!is_plain_number(text_ + *at_, next_offset() - *at_, digits_safe_max))
+      return unusual_number();
     ++at_;
     return true;
   }
-
-  // So many digits fit 64 bits; with a sign, one less.
-  static constexpr std::size_t digits_max = 19;
 
   // A sign, space behind it, an exponent, many digits, or no number at all.
   [[nodiscard, gnu::noinline]] bool unusual_number() noexcept {
@@ -203,7 +187,7 @@ class Checker {
     const std::string_view number{text_ + *at_, end - *at_};
     const bool negative = number.starts_with('-');
     const std::size_t sign = negative ? 1 : 0;
-    if (is_plain_number(number.data() + sign, number.size() - sign, digits_max - sign)) {
+    if (is_plain_number(number.data() + sign, number.size() - sign, digits_safe_max - sign)) {
       ++at_;
       return true;
     }

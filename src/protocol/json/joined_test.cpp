@@ -234,25 +234,26 @@ TEST_F(JoinedTest, AnotherSizeThanTheMemory) {
 // Method: documents of a few characters each, from an alphabet of what means something.
 TEST_F(JoinedTest, RandomDocuments) {
   std::mt19937_64 random(7);
+  const auto below = [&](std::size_t n) { return static_cast<std::size_t>(random() % n); };
   constexpr std::string_view alphabet = "{}[]\"\\:,10.-e tn\xC3\xA9\n";
   std::size_t valid = 0;
   for (int round = 0; round < 20'000; ++round) {
-    std::vector<std::string> documents(1 + random() % 4);
+    std::vector<std::string> documents(1 + below(4));
     for (std::string& document : documents) {
-      switch (random() % 4) {
+      switch (below(4)) {
         case 0:
           document = "{\"k\":[1.5,-2]}";
           break;
         case 1:
-          document = std::to_string(static_cast<std::int64_t>(random()) >> (random() % 64));
+          document = std::to_string(static_cast<std::int64_t>(random()) >> below(64));
           break;
         default:
-          for (std::size_t n = 1 + random() % 6; n > 0; --n) {
-            document += alphabet[random() % alphabet.size()];
+          for (std::size_t n = 1 + below(6); n > 0; --n) {
+            document += alphabet[below(alphabet.size())];
           }
       }
-      if (random() % 4 != 0 || documents.size() == 1) continue;
-      if (!document.empty()) document[random() % document.size()] = alphabet[random() % 20];
+      if (below(4) != 0 || documents.size() == 1) continue;
+      if (!document.empty()) document[below(document.size())] = alphabet[below(20)];
     }
     valid += check(documents) ? 1 : 0;
     ASSERT_FALSE(HasFailure());

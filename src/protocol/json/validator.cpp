@@ -7,12 +7,18 @@
 #include <new>
 
 #include "protocol/json/grammar.hpp"
+#include "protocol/utf8.hpp"
 
 namespace tocsin::json {
 namespace {
 
 bool holds_backslash(std::string_view text) noexcept {
   return std::memchr(text.data(), '\\', text.size()) != nullptr;
+}
+
+// Which of several errors a scan finds depends on the processor; people get the same one.
+JsonError named(JsonError error, std::string_view text) noexcept {
+  return utf8_valid(text) ? error : JsonError::utf8;
 }
 
 }  // namespace
@@ -36,11 +42,11 @@ Result<Document, JsonError> Validator::validate(std::string_view text) noexcept 
   if (text.empty()) return Unexpected{JsonError::empty};
   if (text.size() > capacity() && !grow(text.size())) return Unexpected{JsonError::too_large};
   const auto indexes = scanner_.scan(text);
-  if (!indexes) return Unexpected{indexes.error()};
+  if (!indexes) return Unexpected{named(indexes.error(), text)};
   const Scanned scanned{
       .text = text, .end = text.size(), .indexes = *indexes, .escapes = holds_backslash(text)};
   if (const auto checked = check_grammar(scanned, depth_max_); !checked) {
-    return Unexpected{checked.error()};
+    return Unexpected{named(checked.error(), text)};
   }
   return Document{.text = text, .indexes = *indexes};
 }

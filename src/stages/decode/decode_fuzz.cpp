@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "stages/decode/test_rig.hpp"
+#include "tests/support/known_shapes.hpp"
 
 namespace {
 
@@ -42,6 +43,7 @@ void check_block(flow::Batch& batch) {
   batch.assign(1, 1);
   const auto block = flow::BlockView::parse(batch.block());
   require(block.has_value());
+  require(test::wrong_about(batch).empty());
   for (std::uint32_t i = 0; i < block->size(); ++i) {
     require(block->record_intact(i));
     const RecordView record = block->record(i);

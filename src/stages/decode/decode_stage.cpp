@@ -124,19 +124,13 @@ flow::Taken DecodeStage::take(const flow::PlainEvent& event, const AckToken& ack
 
 void DecodeStage::check_run(flow::Batch& batch, std::uint32_t first,
                             flow::RefusalSink& refusals) noexcept {
-  std::array<std::uint32_t, run_records_max> ends;
-  const auto records = batch.records_from(first);
-  assert(!records.empty() && records.size() <= ends.size());
-  const std::uint32_t begin = records.front().payload_offset;
-  for (std::size_t i = 0; i < records.size(); ++i) {
-    ends[i] = records[i].payload_offset - begin + records[i].payload_size;
-  }
-  std::array<std::optional<json::JsonError>, run_records_max> verdicts;
-  const std::size_t count = records.size();
+  const std::size_t count = batch.size() - first;
+  std::array<std::optional<json::JsonError>, run_records_max> results;
+  const RunValidator::Verdicts verdicts{results.data(), count};
   received_.add(count);
-  if (run_validator_.validate_joined(batch.payloads_from(first), {ends.data(), count},
-                                     {verdicts.data(), count})) {
+  if (run_validator_.validate(batch, first, verdicts)) {
     decoded_.add(count);
+    run_validator_.note_shapes(batch, first, verdicts);
     return batch.checksum();
   }
   std::array<AckToken, run_records_max> tokens;
@@ -144,6 +138,7 @@ void DecodeStage::check_run(flow::Batch& batch, std::uint32_t first,
   for (std::size_t i = count; i-- > 0;) {
     if (verdicts[i]) batch.remove(first + static_cast<std::uint32_t>(i));
   }
+  run_validator_.note_shapes(batch, first, verdicts);
   batch.checksum();
   for (std::size_t i = 0; i < count; ++i) {
     if (!verdicts[i]) {

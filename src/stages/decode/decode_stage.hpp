@@ -18,6 +18,7 @@
 #include "stages/decode/event_draft.hpp"
 #include "stages/decode/known_topics.hpp"
 #include "stages/decode/open_batches.hpp"
+#include "stages/decode/run_validator.hpp"
 #include "stages/decode/source_index.hpp"
 
 namespace tocsin::decode {
@@ -100,7 +101,7 @@ class DecodeStage final : public flow::Intake, public MetricSource, private RunC
   SourceIndex sources_;
   KnownTopics known_topics_;
   json::Validator validator_;
-  json::Validator run_validator_;  // Of its own: a body may be half read when a run is checked.
+  RunValidator run_validator_;  // Not the same: a body may be half read when a run is checked.
   Uuid7Generator ids_;
   EventDraft draft_;
   std::array<char, record_attrs_max> attrs_;

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "stages/decode/test_rig.hpp"
+#include "tests/support/known_shapes.hpp"
 
 namespace tocsin::decode::test {
 
@@ -137,6 +138,7 @@ class RunTest : public ::testing::Test {
     const auto block = flow::BlockView::parse(batch.block());
     ASSERT_TRUE(block.has_value());
     EXPECT_EQ(batch.acks().size(), block->size());
+    EXPECT_EQ(tocsin::test::wrong_about(batch), "");
     for (std::uint32_t i = 0; i < block->size(); ++i) {
       EXPECT_TRUE(block->record_intact(i)) << i;
       EXPECT_EQ(block->record(i).attribute(AttributeTag::event_source).empty(), false);

@@ -82,6 +82,39 @@ TEST_F(RunTest, VerdictsAreThoseOfPayloadsAlone) {
   EXPECT_EQ(stored(), good_payloads());
 }
 
+// Goal: known shapes, unknown ones and what is refused among them: each record keeps its own.
+// Method: the fixture compares what a batch says of its documents with what stands in them.
+TEST_F(RunTest, KnownShapesStayWithTheirRecords) {
+  learn(telemetry);
+  std::uint32_t known = 0;
+  std::vector<std::string> wanted;
+  std::size_t bad = 0;
+  for (std::uint64_t i = 0; i < 40 * run_records_max; ++i) {
+    const std::string number = std::to_string(i * 7919);
+    std::string text = R"({"v":)" + number + R"(,"k":")" + number + "\"}";
+    if (i % 3 == 0) text = R"({"list":[)" + number + R"(,true,"x"],"v":)" + number + "}";
+    if (i % 50 == 0) text = "{\"key" + number + "\":1}";
+    if (i % 64 == 63) text = R"({"v":0)" + number + R"(,"k":"x"})";
+    if (i % 64 == 63) {
+      ++bad;
+    } else {
+      wanted.push_back(text);
+    }
+    ASSERT_EQ(take(text, i), Taken::yes);
+    if (i % 10 == 0) {
+      ASSERT_TRUE(add(R"({"v":1,"k":"2"})", i).has_value());
+      wanted.emplace_back(R"({"v":1,"k":"2"})");
+    }
+    if (i % 512 != 511) continue;
+    rig_.loop.turn(rig_.loop.now());
+    for (const flow::Batch* batch : rig_.sink.batches) known += batch->shapes().count;
+    settle();
+  }
+  EXPECT_EQ(refusals_.all.size(), bad);
+  EXPECT_EQ(stored(), wanted);
+  EXPECT_GT(known, 30 * run_records_max) << "most of them";
+}
+
 TEST_F(RunTest, EndsByCount) {
   learn(telemetry);
   ASSERT_EQ(take("{", 0), Taken::yes);

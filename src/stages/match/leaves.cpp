@@ -19,6 +19,11 @@ ScalarKind scalar_kind(json::Value value) noexcept {
       return ScalarKind::null;
   }
 }
+
+ScalarKind word_kind(char first) noexcept {
+  if (first == 'n') return ScalarKind::null;
+  return first == 't' ? ScalarKind::true_value : ScalarKind::false_value;
+}
 }  // namespace
 
 LeafSet::LeafSet(const PathTrie& trie)
@@ -43,6 +48,21 @@ const std::uint32_t* LeafSet::collect(json::Value document, std::string_view tex
   if (escapes_ && unescaped_.size() < text.size()) unescaped_.resize(text.size());
   if (document.kind() != json::Kind::object) return document.at();
   return walk_object(PathTrie::root, document, 0);
+}
+
+void LeafSet::collect(std::string_view text, const json::Shape& shape,
+                      const json::ValueStart* starts, std::span<const PlannedLeaf> plan) {
+  if (unescaped_.size() < text.size()) unescaped_.resize(text.size());
+  for (const PlannedLeaf& planned : plan) {
+    const std::string_view value = shape.value(text, starts, planned.member);
+    Leaf& leaf = leaves_.emplace_back();
+    leaf.field = planned.field;
+    leaf.scope = 0;
+    leaf.next = no_leaf;
+    leaf.value.kind = planned.kind;
+    leaf.value.text = starts[planned.member].escaped() ? unescaped(value) : value;
+    if (planned.is_word) leaf.value.kind = word_kind(value.front());
+  }
 }
 
 void LeafSet::add(FieldIndex field, const Scalar& value) {

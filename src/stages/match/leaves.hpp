@@ -10,6 +10,7 @@
 #include "protocol/json/walker.hpp"
 #include "stages/match/path_trie.hpp"
 #include "stages/match/predicate.hpp"
+#include "stages/match/shape_plans.hpp"
 
 namespace tocsin::match {
 
@@ -44,6 +45,9 @@ class LeafSet {
   /// the next clear(). `text`: of the whole document. Returns up to which index it was read: not at
   /// all when it is no object.
   const std::uint32_t* collect(json::Value document, std::string_view text);
+  /// The same for a document of a known shape, by the places of its values.
+  void collect(std::string_view text, const json::Shape& shape, const json::ValueStart* starts,
+               std::span<const PlannedLeaf> plan);
   /// Adds a value that stands outside the document.
   void add(FieldIndex field, const Scalar& value);
   /// Ends collecting: now leaves can be read by field.

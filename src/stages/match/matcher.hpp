@@ -10,11 +10,13 @@
 #include <tocsin/event.hpp>
 
 #include "base/metrics.hpp"
+#include "flow/batch.hpp"
 #include "flow/block.hpp"
 #include "protocol/json/scanner.hpp"
 #include "protocol/json/walker.hpp"
 #include "stages/match/leaves.hpp"
 #include "stages/match/rule_set.hpp"
+#include "stages/match/shape_plans.hpp"
 #include "stages/match/verifier.hpp"
 
 namespace tocsin::match {
@@ -31,8 +33,8 @@ class Matcher final : public MetricSource {
 
   /// Says that the records of this block come next, in order, perhaps not all of them: their
   /// documents are then scanned together, which takes half the time. The block stays until the next
-  /// begin().
-  void begin(const flow::BlockView& block) noexcept;
+  /// begin(). `shapes`: what is known of their forms; those documents are not scanned at all.
+  void begin(const flow::BlockView& block, const flow::KnownShapes& shapes = {});
 
   /// Replaces `out` by the rules that match, in rule order. The payload is a document that decode
   /// validated, or binary: then only rules without a pattern match. json_padding readable bytes
@@ -41,20 +43,32 @@ class Matcher final : public MetricSource {
 
   /// The payload of the record that match() saw last, for the stages that follow; nothing when it
   /// is binary. Valid until the next match(), as long as the record is.
-  [[nodiscard]] const std::optional<json::Value>& document() const noexcept { return document_; }
+  [[nodiscard]] const std::optional<json::Value>& document() noexcept;
 
   void describe(MetricSink& sink) const override;
 
  private:
+  [[nodiscard]] std::size_t index_of(const RecordView& record) const noexcept;
+  [[nodiscard]] const flow::RecordShape* shape_of(const RecordView& record) const noexcept;
   [[nodiscard]] std::optional<json::Value> document_of(const RecordView& record) noexcept;
+  void scan_together(const flow::BlockView& block) noexcept;
+  void prefetch(const RecordView& record) const noexcept;
+  void collect(const RecordView& record);
   void next_epoch();
   void consider(ConjunctionIndex index, std::vector<RuleIndex>& out);
 
   std::shared_ptr<const RuleSet> rules_;
+  // The block that is being matched, as far as its forms are known.
+  const RecordHeader* records_ = nullptr;
+  flow::KnownShapes shapes_;
+  ShapePlans plans_;
   json::StructuralScanner scanner_;
+  json::StructuralScanner shaped_scanner_;  // For a document of a known shape that a rule matches.
   // The payloads that were scanned together, and the indexes that no record has taken yet.
   std::string_view scanned_;
   std::span<const std::uint32_t> scanned_rest_;
+  bool is_json_ = false;
+  std::string_view unscanned_;  // The document, if it has been matched by its shape alone.
   std::optional<json::Value> document_;
   std::optional<LeafSet> leaves_;
   Verifier verifier_;

@@ -2,6 +2,7 @@
 // what matches; nor does it that numbers are read when a rule asks for them.
 #include <gtest/gtest.h>
 
+#include <array>
 #include <cstring>
 #include <memory>
 #include <string>
@@ -31,7 +32,9 @@ struct Entry {
 };
 
 struct TestBlock {
-  explicit TestBlock(const std::vector<Entry>& entries) : batch(pool.acquire()) {
+  // `known`: of the forms of which documents the batch tells, by bits.
+  explicit TestBlock(const std::vector<Entry>& entries, std::uint64_t known = 0)
+      : batch(pool.acquire()) {
     batch->open(Level::stored, {}, {}, {}, true);
     for (const Entry& entry : entries) {
       const std::string& payload = entry.payload;
@@ -40,11 +43,26 @@ struct TestBlock {
       header.payload_size = static_cast<std::uint32_t>(payload.size());
       if (entry.message) header.flags = record_flag::message | record_flag::binary_payload;
       batch->append(header, {}, MonoTime{}, {});
+      if ((known >> (batch->size() - 1) & 1U) != 0 && !entry.message) tell_shape();
     }
     batch->seal();
   }
   ~TestBlock() { batch->release(); }
+  void tell_shape() {
+    const std::uint32_t last = batch->size() - 1;
+    std::string_view text = batch->payloads_from(last);
+    text.remove_suffix(1);
+    json::Validator validator(1024);
+    std::array<json::ValueStart, json::shape_values_max> starts;
+    json::ShapeIndex shape = cache.read(text, starts.data());
+    if (shape == json::no_shape) {
+      cache.learn(*validator.validate(text));
+      shape = cache.read(text, starts.data());
+    }
+    if (shape != json::no_shape) batch->note_shape(last, cache.table(), shape, starts.data());
+  }
   [[nodiscard]] flow::BlockView view() const { return batch->view(); }
+  json::ShapeCache cache;
   flow::BatchPool pool{1, std::size_t{256} * 1024};
   flow::Batch* batch;
 };
@@ -52,11 +70,11 @@ struct TestBlock {
 class BlockTest : public ::testing::Test {
  protected:
   // Those of the block that the bits say, against each alone.
-  void compare(const std::vector<Entry>& entries, std::uint64_t asked) {
-    const TestBlock block(entries);
+  void compare(const std::vector<Entry>& entries, std::uint64_t asked, std::uint64_t known = 0) {
+    const TestBlock block(entries, known);
     Matcher together(rules_, 64 * 1024);
     Matcher single(rules_, 64 * 1024);
-    together.begin(block.view());
+    together.begin(block.view(), block.batch->shapes());
     for (std::uint32_t i = 0; i < entries.size(); ++i) {
       if ((asked >> i & 1U) == 0) continue;
       std::vector<RuleIndex> found;
@@ -92,6 +110,47 @@ TEST_F(BlockTest, AnyChoiceOfRecordsMatchesLikeEachAlone) {
     SCOPED_TRACE(asked);
     compare(entries, asked);
   }
+}
+
+// Method: the forms of some documents are known; every choice of those that are, and of those that
+// are asked for.
+TEST_F(BlockTest, KnownShapesMatchLikeTheirDocuments) {
+  const std::vector<Entry> entries{
+      {R"({"k":"x","n":7})"},           {R"({"k":"\u0078","n":70e-1})"},
+      {R"({"o":{"p":1,"q":[7,8]}})"},   {R"({"k":["x","y"],"n":[6,7]})"},
+      {R"({"k":null,"n":true})"},       {R"({"k":[{"n":7}],"n":5})"},
+      {R"({"other":{"deep":[1,2,3]}})"}};
+  for (std::uint64_t known = 0; known < 128; ++known) {
+    for (std::uint64_t asked = 0; asked < 128; asked += known % 2 == 0 ? 1 : 5) {
+      compare(entries, asked, known);
+    }
+  }
+}
+
+// Goal: a table that was replaced, and rules that were, take their plans with them.
+TEST_F(BlockTest, PlansBelongToTheirTableAndRules) {
+  const std::vector<Entry> first{{R"({"k":"x","a":1})"}, {R"({"a":"x","k":1})"}};
+  const std::vector<Entry> second{{R"({"a":"x","k":1})"}, {R"({"k":"x","a":1})"}};
+  const TestBlock a(first, 3);
+  const TestBlock b(second, 3);
+  Matcher matcher(rules_, 64 * 1024);
+  const auto found = [&](const TestBlock& block, std::uint32_t record) {
+    std::vector<RuleIndex> rules;
+    matcher.match(block.view().record(record), rules);
+    return rules;
+  };
+  using Rules = std::vector<RuleIndex>;
+  for (int round = 0; round < 2; ++round) {
+    matcher.begin(a.view(), a.batch->shapes());
+    EXPECT_EQ(found(a, 0), (Rules{0, 3}));
+    EXPECT_EQ(found(a, 1), (Rules{3}));
+    matcher.begin(b.view(), b.batch->shapes());
+    EXPECT_EQ(found(b, 0), (Rules{3}));
+    EXPECT_EQ(found(b, 1), (Rules{0, 3}));
+  }
+  matcher.adopt(compile({R"({"a":["x"]})", R"({"a":[1]})"}));
+  EXPECT_EQ(found(b, 0), (Rules{0}));
+  EXPECT_EQ(found(b, 1), (Rules{1}));
 }
 
 // Method: a message that is no event, with bytes that would open a string or close a container, at

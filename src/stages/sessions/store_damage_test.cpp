@@ -83,7 +83,7 @@ TEST_F(StoreDamage, FlippedBitsAreFoundAndTheRestIsServed) {
     std::string bad = good;
     // The header and the first pages as often as all others together.
     const std::size_t range = round % 2 == 0 ? bad.size() : std::size_t{8192};
-    const std::size_t at = random() % range;
+    const auto at = static_cast<std::size_t>(random() % range);
     bad[at] = static_cast<char>(bad[at] ^ (1 << random() % 8));
     set_file(bad);
     const Loaded loaded = start();
@@ -123,7 +123,7 @@ TEST_F(StoreDamage, ACutFileIsNoReasonNotToStart) {
   std::mt19937_64 random(6);
   for (int round = 0; round < 20; ++round) {
     SCOPED_TRACE(round);
-    set_file(good.substr(0, random() % good.size()));
+    set_file(good.substr(0, static_cast<std::size_t>(random() % good.size())));
     ASSERT_EQ(start().error, "");
     expect_usable();
     EXPECT_TRUE(store->stop(patience));

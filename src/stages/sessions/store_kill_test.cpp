@@ -24,7 +24,7 @@ constexpr int clients = 5;
 std::string name_of(std::uint64_t client) { return "client-" + std::to_string(client); }
 std::string text_of(std::uint64_t client, std::uint64_t ordinal) {
   return std::to_string(client) + "/" + std::to_string(ordinal) +
-         std::string(50 + ordinal % 400, 'x');
+         std::string(50 + static_cast<std::size_t>(ordinal % 400), 'x');
 }
 
 // The child: stores until it is killed. Each line is one write to a pipe, so it is whole.
@@ -129,7 +129,8 @@ TEST_F(StoreKill, WhatWasAcknowledgedIsThere) {
   for (std::uint64_t round = 0; round < 30; ++round) {
     SCOPED_TRACE(round);
     const std::uint64_t first = 1 + round * 1'000'000;
-    const std::string text = run_and_kill(first, random(), 1 + random() % 300);
+    const auto lines = static_cast<std::size_t>(1 + random() % 300);
+    const std::string text = run_and_kill(first, random(), lines);
     std::size_t begin = 0;
     for (std::size_t end; (end = text.find('\n', begin)) != std::string::npos; begin = end + 1) {
       char what = 0;

@@ -40,7 +40,7 @@ struct Model {
 
   /// One random change, here and in the store.
   void change(SqliteSessionStore& store, std::mt19937_64& random) {
-    const auto below = [&](std::uint64_t n) { return random() % n; };
+    const auto below = [&](std::size_t n) { return static_cast<std::size_t>(random() % n); };
     const std::string id = "client-" + std::to_string(below(4));
     const std::string text(below(3000), static_cast<char>('a' + below(26)));
     const std::string name = "topic/" + std::to_string(below(5));

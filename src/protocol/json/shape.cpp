@@ -1,0 +1,227 @@
+#include "protocol/json/shape.hpp"
+
+#include <algorithm>
+#include <bit>
+#include <cassert>
+#include <cstring>
+
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
+
+#include "protocol/json/digits.hpp"
+#include "protocol/json/grammar.hpp"
+#include "protocol/json/number.hpp"
+#include "protocol/utf8.hpp"
+
+namespace tocsin::json {
+namespace {
+
+constexpr std::size_t bad = SIZE_MAX;
+constexpr std::size_t nesting_max = 8;
+
+// Seven bytes behind both are readable.
+bool same(const char* a, const char* b, std::size_t size) noexcept {
+  for (; size >= sizeof(std::uint64_t); size -= sizeof(std::uint64_t)) {
+    if (load_word(a) != load_word(b)) return false;
+    a += sizeof(std::uint64_t);
+    b += sizeof(std::uint64_t);
+  }
+  // Two shifts: one of 64 bits would not be defined.
+  return ((load_word(a) ^ load_word(b)) << 8U * (7 - size) << 8U) == 0;
+}
+
+// How many of the sixteen bytes at `at` stand in front of the first that ends a string or takes a
+// closer look: a quote, a backslash, a control character, what is not ASCII.
+#if defined(__SSE2__)
+std::size_t plain_characters(const char* at) noexcept {
+  const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(at));
+  const __m128i quote = _mm_cmpeq_epi8(bytes, _mm_set1_epi8('"'));
+  const __m128i backslash = _mm_cmpeq_epi8(bytes, _mm_set1_epi8('\\'));
+  // Signed: control characters and what is not ASCII are below a space.
+  const __m128i below = _mm_cmplt_epi8(bytes, _mm_set1_epi8(' '));
+  const __m128i any = _mm_or_si128(_mm_or_si128(quote, backslash), below);
+  return static_cast<std::size_t>(
+      std::countr_zero(static_cast<unsigned>(_mm_movemask_epi8(any)) | 0x10000U));
+}
+#else
+std::size_t plain_characters(const char* at) noexcept {
+  constexpr std::uint64_t ones = 0x0101010101010101;
+  constexpr std::uint64_t highs = ones * 0x80;
+  for (std::size_t i = 0; i < 16; i += sizeof(std::uint64_t)) {
+    const std::uint64_t word = load_word(at + i);
+    const std::uint64_t quote = word ^ (ones * '"');
+    const std::uint64_t backslash = word ^ (ones * '\\');
+    // A borrow spoils only what stands behind the first hit.
+    const std::uint64_t found = (((quote - ones) & ~quote) | ((backslash - ones) & ~backslash) |
+                                 ((word - ones * ' ') & ~word) | word) &
+                                highs;
+    if (found != 0) return i + static_cast<std::size_t>(std::countr_zero(found)) / 8;
+  }
+  return 16;
+}
+#endif
+
+// The rest of a string from `at` on, with escapes or more than ASCII. `begin`: of the string.
+[[gnu::noinline]] std::size_t unusual_string_end(const char* begin, const char* at, const char* end,
+                                                 bool& escaped) noexcept {
+  for (; at < end && *at != '"'; ++at) {
+    if (static_cast<unsigned char>(*at) < 0x20) return bad;
+    if (*at != '\\') continue;
+    escaped = true;
+    ++at;
+  }
+  if (at >= end) return bad;
+  const std::string_view raw{begin, static_cast<std::size_t>(at - begin)};
+  if (escaped && !escapes_valid(raw)) return bad;
+  return utf8_valid(raw) ? raw.size() : bad;
+}
+
+// Sizes of values at `at`; bad when there is none. May end behind `end`: what follows a text is
+// readable and no part of it, which the caller notices.
+std::size_t string_size(const char* at, const char* end, bool& escaped) noexcept {
+  const char* const begin = at;
+  for (; at < end; at += 16) {
+    const std::size_t plain = plain_characters(at);
+    if (plain == 16) continue;
+    at += plain;
+    if (*at == '"') return static_cast<std::size_t>(at - begin);
+    return unusual_string_end(begin, at, end, escaped);
+  }
+  return bad;
+}
+
+// A fraction of more digits than are counted, an exponent, many digits, or no number at all.
+[[gnu::noinline]] std::size_t unusual_number_size(const char* at, const char* end) noexcept {
+  constexpr std::string_view characters = "0123456789+-.eE";
+  const char* const begin = at;
+  while (at < end && characters.find(*at) != std::string_view::npos) ++at;
+  const std::string_view text{begin, static_cast<std::size_t>(at - begin)};
+  return number_well_formed(text) && parse_number(text) ? text.size() : bad;
+}
+
+std::size_t number_size(const char* at, const char* end) noexcept {
+  const std::size_t sign = *at == '-' ? 1 : 0;
+  const char* const digits = at + sign;
+  const std::size_t whole = count_digits(digits);
+  if (whole == 0 || whole > digits_safe_max - sign || (*digits == '0' && whole > 1)) {
+    return unusual_number_size(at, end);
+  }
+  const char* behind = digits + whole;
+  if (*behind == '.') {
+    const std::size_t fraction = count_digits(behind + 1);
+    if (fraction == 0 || fraction == digits_counted_max) return unusual_number_size(at, end);
+    behind += 1 + fraction;
+  }
+  if ((*behind | 0x20) == 'e') return unusual_number_size(at, end);
+  return static_cast<std::size_t>(behind - at);
+}
+
+std::size_t word_size(const char* at) noexcept {
+  if (std::memcmp(at, "true", 4) == 0 || std::memcmp(at, "null", 4) == 0) return 4;
+  return std::memcmp(at, "false", 5) == 0 ? 5 : bad;
+}
+
+}  // namespace
+
+// Cuts a document into what is fixed and what is a value.
+class Shape::Learner {
+ public:
+  explicit Learner(const Document& document) noexcept : text_(document.text) {}
+
+  [[nodiscard]] std::optional<Shape> run(const Document& document) {
+    if (text_.size() > shape_size_max || document.root().kind() != Kind::object) return {};
+    if (!object(document.root()) || shape_.members_.empty()) return {};
+    fix(text_.size());
+    std::string& fixed = shape_.fixed_;
+    shape_.head_mask_ = fixed_head_mask();
+    // Words are compared, so some bytes behind it are read.
+    fixed.append(sizeof(std::uint64_t), '\0');
+    shape_.head_ = load_word(fixed.data()) & shape_.head_mask_;
+    return std::move(shape_);
+  }
+
+ private:
+  [[nodiscard]] std::uint64_t fixed_head_mask() const noexcept {
+    const std::size_t size = shape_.gaps_.front();
+    return size >= 8 ? ~std::uint64_t{0} : (std::uint64_t{1} << (8 * size)) - 1;
+  }
+
+  void fix(std::size_t end) {
+    shape_.fixed_ += text_.substr(at_, end - at_);
+    shape_.gaps_.push_back(static_cast<std::uint16_t>(end - at_));
+  }
+
+  [[nodiscard]] bool object(Value value) {
+    if (path_.size() == nesting_max) return false;
+    std::vector<std::string_view> keys;
+    for (Members members(value); members.next();) {
+      const std::string_view key = members.key();
+      if (key.find('\\') != std::string_view::npos) return false;
+      if (std::ranges::find(keys, key) != keys.end()) return false;
+      keys.push_back(key);
+      path_.emplace_back(key);
+      if (!member(members.value())) return false;
+      path_.pop_back();
+    }
+    return true;
+  }
+
+  [[nodiscard]] bool member(Value value) {
+    if (value.kind() == Kind::object) return object(value);
+    if (value.kind() != Kind::array) return scalar(value);
+    for (Elements elements(value); elements.next();) {
+      const Kind kind = elements.value().kind();
+      if (kind == Kind::object || kind == Kind::array || !scalar(elements.value())) return false;
+    }
+    return true;
+  }
+
+  [[nodiscard]] bool scalar(Value value) {
+    if (shape_.members_.size() == shape_values_max) return false;
+    const bool string = value.kind() == Kind::string;
+    const std::string_view inside = string ? value.raw_string() : value.text();
+    const auto begin = static_cast<std::size_t>(inside.data() - text_.data());
+    fix(begin);
+    at_ = begin + inside.size();
+    const bool number = value.kind() == Kind::number;
+    shape_.members_.push_back(
+        {string ? ValueKind::string : (number ? ValueKind::number : ValueKind::word), path_});
+    return true;
+  }
+
+  std::string_view text_;
+  std::size_t at_ = 0;  // Up to where the text was taken.
+  std::vector<std::string> path_;
+  Shape shape_;
+};
+
+std::optional<Shape> Shape::of(const Document& document) { return Learner(document).run(document); }
+
+bool Shape::read(std::string_view text, ValueStart* starts) const noexcept {
+  if (text.size() > shape_size_max) return false;
+  const char* const begin = text.data();
+  const char* const end = begin + text.size();
+  const char* at = begin;
+  const char* fixed = fixed_.data();
+  const std::uint16_t* gap = gaps_.data();
+  for (const Member& member : members_) {
+    const std::size_t gap_size = *gap++;
+    if (gap_size > static_cast<std::size_t>(end - at) || !same(at, fixed, gap_size)) return false;
+    fixed += gap_size;
+    at += gap_size;
+    bool escaped = false;
+    std::size_t size = 0;
+    if (member.kind == ValueKind::string) {
+      size = string_size(at, end, escaped);
+    } else {
+      size = member.kind == ValueKind::number ? number_size(at, end) : word_size(at);
+    }
+    if (size > static_cast<std::size_t>(end - at)) return false;
+    *starts++ = {static_cast<std::size_t>(at - begin), escaped};
+    at += size;
+  }
+  return *gap == static_cast<std::size_t>(end - at) && same(at, fixed, *gap);
+}
+
+}  // namespace tocsin::json

@@ -1,0 +1,89 @@
+#pragma once
+// Devices say the same thing again and again with other values. A shape is what such documents have
+// in common, byte for byte: a document that has it is valid where its values are, and its values
+// stand where the shape says. No token of it is looked for.
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "protocol/json/validator.hpp"
+
+namespace tocsin::json {
+
+/// Values of one document of a shape.
+inline constexpr std::size_t shape_values_max = 32;
+/// Bytes of one document of a shape.
+inline constexpr std::size_t shape_size_max = 4096;
+
+/// Where a value begins in its document (a string: behind its quote), and whether it is a string
+/// that holds an escape.
+class ValueStart {
+ public:
+  ValueStart() = default;
+  constexpr ValueStart(std::size_t offset, bool escaped) noexcept
+      : bits_(static_cast<std::uint16_t>(offset | (escaped ? escaped_bit : 0U))) {}
+  [[nodiscard]] constexpr std::size_t offset() const noexcept { return bits_ & ~escaped_bit; }
+  [[nodiscard]] constexpr bool escaped() const noexcept { return (bits_ & escaped_bit) != 0; }
+
+ private:
+  static constexpr std::uint16_t escaped_bit = 0x8000;
+  std::uint16_t bits_ = 0;
+};
+static_assert(shape_size_max < 0x8000);
+
+/// Immutable: any thread.
+class Shape {
+ public:
+  enum class ValueKind : std::uint8_t {
+    string,
+    number,
+    word,  ///< true, false or null.
+  };
+  /// One value. `path`: the keys that lead to it from the root, without the elements of arrays.
+  struct Member {
+    ValueKind kind = ValueKind::word;
+    std::vector<std::string> path;
+  };
+
+  /// What a valid document of at most shape_size_max bytes has in common with others. Nothing when
+  /// it is no object, has no value or too many, or holds what a list of values cannot say: an
+  /// object or array inside an array, a key twice, a key with an escape.
+  [[nodiscard]] static std::optional<Shape> of(const Document& document);
+
+  /// Whether `text`, which json_padding readable bytes follow, is a valid document of this shape;
+  /// then `starts` (shape_values_max) tells where its values are. False says nothing about it.
+  [[nodiscard]] bool read(std::string_view text, ValueStart* starts) const noexcept;
+
+  [[nodiscard]] std::span<const Member> members() const noexcept { return members_; }
+  /// The text of a value in a document that was read: a string's between its quotes.
+  [[nodiscard]] std::string_view value(std::string_view text, const ValueStart* starts,
+                                       std::size_t index) const noexcept {
+    const std::size_t begin = starts[index].offset();
+    const std::size_t next =
+        index + 1 == members_.size() ? text.size() : starts[index + 1].offset();
+    return {text.data() + begin, next - gaps_[index + 1] - begin};
+  }
+  /// Whether a document could be of this shape, by its first eight bytes.
+  [[nodiscard]] bool may_begin(std::uint64_t head) const noexcept {
+    return (head & head_mask_) == head_;
+  }
+
+ private:
+  class Learner;
+  Shape() = default;
+
+  // What stands between the values, one after the other, and how many bytes each of it takes: in
+  // front of the first value, between two, and behind the last.
+  std::string fixed_;
+  std::vector<std::uint16_t> gaps_;
+  std::vector<Member> members_;
+  std::uint64_t head_ = 0;
+  std::uint64_t head_mask_ = 0;
+};
+
+}  // namespace tocsin::json
