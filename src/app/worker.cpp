@@ -74,7 +74,7 @@ Worker::Pause Worker::work(flow::Batch& batch) {
   // With many shards, scanning all documents would cost more than the own ones one by one.
   constexpr std::uint32_t shards_scanned_together_max = 2;
   const bool together = shard_.count <= shards_scanned_together_max;
-  if (record_ == 0 && !matched_ && together) matcher_.begin(block, batch.shapes());
+  if (record_ == 0 && !matched_) matcher_.begin(block, batch.shapes(), together);
   for (; record_ < block.size(); ++record_) {
     if (budget_.records == 0) return Pause::turn;
     const RecordView record = block.record(record_);

@@ -72,10 +72,9 @@ std::uint64_t raise_file_limit() {
 // the kernel each time, and faulting them in again, took a tenth of a flood's processor time.
 void keep_freed_memory() {
 #ifdef M_TRIM_THRESHOLD
-  constexpr int kept_bytes = 4 << 20;
-  constexpr int own_mapping_bytes = 1 << 20;  // Larger ones are rare, and mapped on their own.
-  mallopt(M_TRIM_THRESHOLD, kept_bytes);
-  mallopt(M_MMAP_THRESHOLD, own_mapping_bytes);
+  // In this order: setting any of them ends the allocator's own adapting. Half a mebibyte is the
+  // most that some 32-bit ones take.
+  if (mallopt(M_MMAP_THRESHOLD, 512 * 1024) == 1) mallopt(M_TRIM_THRESHOLD, 512 * 1024);
 #endif
 }
 

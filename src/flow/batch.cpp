@@ -126,9 +126,10 @@ std::span<const RecordHeader> Batch::records_from(std::uint32_t first) const noe
 void Batch::note_shape(std::uint32_t index, const std::shared_ptr<const json::ShapeTable>& table,
                        json::ShapeIndex shape, const json::ValueStart* starts) noexcept {
   assert(index < count_ && index >= record_shapes_.size());
-  if (shape_table_ == nullptr) shape_table_ = table;
   const std::size_t values = (*table)[shape].members().size();
-  if (shape_table_ != table || value_starts_.size() + values > value_starts_.capacity()) return;
+  if (shape_table_ != nullptr && shape_table_ != table) return;
+  if (value_starts_.size() + values > batch_values_max(size_)) return;
+  if (shape_table_ == nullptr) shape_table_ = table;
   record_shapes_.resize(index);
   record_shapes_.push_back({shape, static_cast<std::uint16_t>(value_starts_.size())});
   value_starts_.insert(value_starts_.end(), starts, starts + values);

@@ -17,7 +17,7 @@
 #include <tocsin/time.hpp>
 
 #include "flow/block.hpp"
-#include "protocol/json/shape_cache.hpp"
+#include "protocol/json/shape_table.hpp"
 
 namespace tocsin::flow {
 

@@ -31,7 +31,9 @@ constexpr std::size_t batch_payload_estimate = 160 * 1024;
 constexpr std::size_t body_size_min = 64 * 1024;
 constexpr std::size_t printer_bytes = 2 * mib;      // One buffer filling, one being written.
 constexpr std::size_t dead_letter_bytes = 2 * mib;  // The same, each reactor.
-constexpr std::size_t tls_bytes = 8 * 40 * 1024;    // One webhook channel's connections.
+// Shapes of documents: the present table and the one before.
+constexpr std::size_t shape_bytes = 2 * json::shapes_max * json::shape_cost_max;
+constexpr std::size_t tls_bytes = 8 * 40 * 1024;  // One webhook channel's connections.
 // A TLS connection takes as much as twenty plain ones, so this bounds how many there can be: about
 // a thousand of them at the default memory_max.
 constexpr std::size_t tls_server_percent = 30;
@@ -68,7 +70,7 @@ std::optional<MemoryPlan> plan_memory(std::size_t memory_max, const ThreadPlan& 
   MemoryPlan plan;
   plan.process_bytes = process_base + threads.threads() * thread_bytes;
   plan.side_bytes = printer_bytes + database_bytes + journal_bytes +
-                    threads.reactors * (dead_letter_bytes + tls_bytes);
+                    threads.reactors * (dead_letter_bytes + tls_bytes + shape_bytes);
   const std::size_t scanners = threads.workers * scanner_factor * batch_payload_estimate;
   plan.hash_bytes = demands.hash_bytes;
   const std::size_t fixed = plan.process_bytes + plan.side_bytes + plan.hash_bytes + scanners;

@@ -1,6 +1,7 @@
 #pragma once
 // What a batch says about the forms of its documents, against what stands in them.
 
+#include <algorithm>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -49,7 +50,7 @@ inline std::string wrong_about(std::string_view text, const json::Shape& shape,
   if (members.size() != found.size()) return "it has another number of values";
   for (std::size_t i = 0; i < found.size(); ++i) {
     const auto& value = found[i];
-    if (members[i].path != value.path) return "a value stands elsewhere";
+    if (!std::ranges::equal(shape.path(members[i]), value.path)) return "a value stands elsewhere";
     if (shape.value(text, starts, i) != value.text) return "a value is another";
     const bool string = value.kind == json::Kind::string;
     const bool number = value.kind == json::Kind::number;

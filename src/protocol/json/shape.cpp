@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <bit>
-#include <cassert>
 #include <cstring>
 
 #if defined(__SSE2__)
@@ -20,7 +19,7 @@ namespace {
 constexpr std::size_t bad = SIZE_MAX;
 constexpr std::size_t nesting_max = 8;
 
-// Seven bytes behind both are readable.
+// Eight bytes behind both are readable.
 bool same(const char* a, const char* b, std::size_t size) noexcept {
   for (; size >= sizeof(std::uint64_t); size -= sizeof(std::uint64_t)) {
     if (load_word(a) != load_word(b)) return false;
@@ -97,7 +96,7 @@ std::size_t string_size(const char* at, const char* end, bool& escaped) noexcept
   const char* const begin = at;
   while (at < end && characters.find(*at) != std::string_view::npos) ++at;
   const std::string_view text{begin, static_cast<std::size_t>(at - begin)};
-  return number_well_formed(text) && parse_number(text) ? text.size() : bad;
+  return parse_number(text) ? text.size() : bad;
 }
 
 std::size_t number_size(const char* at, const char* end) noexcept {
@@ -127,57 +126,60 @@ std::size_t word_size(const char* at) noexcept {
 // Cuts a document into what is fixed and what is a value.
 class Shape::Learner {
  public:
-  explicit Learner(const Document& document) noexcept : text_(document.text) {}
+  explicit Learner(const Document& document) noexcept
+      : root_(document.root()), text_(document.text) {}
 
-  [[nodiscard]] std::optional<Shape> run(const Document& document) {
-    if (text_.size() > shape_size_max || document.root().kind() != Kind::object) return {};
-    if (!object(document.root()) || shape_.members_.empty()) return {};
+  [[nodiscard]] std::optional<Shape> run() {
+    if (text_.size() > shape_size_max || root_.kind() != Kind::object) return {};
+    if (!object(root_, no_key, 1) || shape_.members_.empty()) return {};
     fix(text_.size());
     std::string& fixed = shape_.fixed_;
-    shape_.head_mask_ = fixed_head_mask();
+    const std::size_t head_size = shape_.gaps_.front();
+    shape_.head_.mask =
+        head_size >= 8 ? ~std::uint64_t{0} : (std::uint64_t{1} << (8 * head_size)) - 1;
     // Words are compared, so some bytes behind it are read.
     fixed.append(sizeof(std::uint64_t), '\0');
-    shape_.head_ = load_word(fixed.data()) & shape_.head_mask_;
+    shape_.head_.bytes = load_word(fixed.data()) & shape_.head_.mask;
     return std::move(shape_);
   }
 
  private:
-  [[nodiscard]] std::uint64_t fixed_head_mask() const noexcept {
-    const std::size_t size = shape_.gaps_.front();
-    return size >= 8 ? ~std::uint64_t{0} : (std::uint64_t{1} << (8 * size)) - 1;
-  }
-
   void fix(std::size_t end) {
     shape_.fixed_ += text_.substr(at_, end - at_);
     shape_.gaps_.push_back(static_cast<std::uint16_t>(end - at_));
   }
 
-  [[nodiscard]] bool object(Value value) {
-    if (path_.size() == nesting_max) return false;
-    std::vector<std::string_view> keys;
+  // Empty objects and arrays count too: they are keys to be compared.
+  [[nodiscard]] bool object(Value value, std::uint8_t parent, std::size_t depth) {
+    if (depth > nesting_max) return false;
+    const auto same_key = [&](std::string_view key) {
+      return std::ranges::any_of(shape_.keys_, [&](const Key& other) {
+        return other.parent == parent && other.text == key;
+      });
+    };
     for (Members members(value); members.next();) {
       const std::string_view key = members.key();
-      if (key.find('\\') != std::string_view::npos) return false;
-      if (std::ranges::find(keys, key) != keys.end()) return false;
-      keys.push_back(key);
-      path_.emplace_back(key);
-      if (!member(members.value())) return false;
-      path_.pop_back();
+      if (shape_.keys_.size() == shape_keys_max) return false;
+      if (key.find('\\') != std::string_view::npos || same_key(key)) return false;
+      const auto index = static_cast<std::uint8_t>(shape_.keys_.size());
+      shape_.keys_.push_back({parent, std::string(key)});
+      if (!member(members.value(), index, depth)) return false;
     }
     return true;
   }
 
-  [[nodiscard]] bool member(Value value) {
-    if (value.kind() == Kind::object) return object(value);
-    if (value.kind() != Kind::array) return scalar(value);
+  [[nodiscard]] bool member(Value value, std::uint8_t key, std::size_t depth) {
+    if (value.kind() == Kind::object) return object(value, key, depth + 1);
+    if (value.kind() != Kind::array) return scalar(value, key);
     for (Elements elements(value); elements.next();) {
       const Kind kind = elements.value().kind();
-      if (kind == Kind::object || kind == Kind::array || !scalar(elements.value())) return false;
+      if (kind == Kind::object || kind == Kind::array) return false;
+      if (!scalar(elements.value(), key)) return false;
     }
     return true;
   }
 
-  [[nodiscard]] bool scalar(Value value) {
+  [[nodiscard]] bool scalar(Value value, std::uint8_t key) {
     if (shape_.members_.size() == shape_values_max) return false;
     const bool string = value.kind() == Kind::string;
     const std::string_view inside = string ? value.raw_string() : value.text();
@@ -186,17 +188,26 @@ class Shape::Learner {
     at_ = begin + inside.size();
     const bool number = value.kind() == Kind::number;
     shape_.members_.push_back(
-        {string ? ValueKind::string : (number ? ValueKind::number : ValueKind::word), path_});
+        {string ? ValueKind::string : (number ? ValueKind::number : ValueKind::word), key});
     return true;
   }
 
+  Value root_;
   std::string_view text_;
   std::size_t at_ = 0;  // Up to where the text was taken.
-  std::vector<std::string> path_;
   Shape shape_;
 };
 
-std::optional<Shape> Shape::of(const Document& document) { return Learner(document).run(document); }
+std::optional<Shape> Shape::of(const Document& document) { return Learner(document).run(); }
+
+std::vector<std::string_view> Shape::path(const Member& member) const {
+  std::vector<std::string_view> path;
+  for (std::uint8_t key = member.key; key != no_key; key = keys_[key].parent) {
+    path.push_back(keys_[key].text);
+  }
+  std::ranges::reverse(path);
+  return path;
+}
 
 bool Shape::read(std::string_view text, ValueStart* starts) const noexcept {
   if (text.size() > shape_size_max) return false;

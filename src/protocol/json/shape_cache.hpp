@@ -7,58 +7,44 @@
 #include <memory>
 #include <string_view>
 
-#include "protocol/json/shape.hpp"
+#include "protocol/json/shape_table.hpp"
 
 namespace tocsin::json {
 
-using ShapeIndex = std::uint8_t;
-inline constexpr ShapeIndex no_shape = 0xFF;
-inline constexpr std::size_t shapes_max = 64;
-
-/// Shapes by their index. One thread adds; others read those that they were told of since.
-class ShapeTable {
- public:
-  ShapeTable();
-  /// Never that of another table of this process.
-  [[nodiscard]] std::uint64_t serial() const noexcept { return serial_; }
-  [[nodiscard]] const Shape& operator[](ShapeIndex index) const noexcept { return *shapes_[index]; }
-
-  // --- the adding thread -------------------------------------------------------------------------
-  [[nodiscard]] std::size_t size() const noexcept { return size_; }
-  void add(Shape shape) { shapes_[size_++] = std::make_unique<const Shape>(std::move(shape)); }
-
- private:
-  std::uint64_t serial_;
-  std::size_t size_ = 0;
-  std::array<std::unique_ptr<const Shape>, shapes_max> shapes_;
-};
-
-/// Recognizes documents. One thread. Memory: at most shapes_max * (shape_size_max + paths), and as
-/// much for each table that was given out and replaced since.
+/// Recognizes documents. One thread. Memory: two tables at most, of shapes_max * shape_cost_max.
 class ShapeCache {
  public:
   ShapeCache();
 
+  /// Begins a new table when the present one is full of shapes that do not come any more, unless
+  /// somebody still holds the one before. Indexes that were given out belong to the old one.
+  void renew();
   /// The shape that `text` is a valid document of, and where its values are (as Shape::read); or
   /// no_shape, which says nothing about the text.
   [[nodiscard]] ShapeIndex read(std::string_view text, ValueStart* starts) noexcept;
-  /// Remembers a document that read() did not know. When there are too many of those for one table,
-  /// a new one begins.
+  /// Remembers a document that read() did not know, if there is room. May put it off: where
+  /// documents have no shape, hardly any time goes into asking.
   void learn(const Document& document) noexcept;
-  /// What the indexes refer to.
+  /// What the indexes refer to. Changes in renew() only.
   [[nodiscard]] const std::shared_ptr<const ShapeTable>& table() const noexcept { return shared_; }
 
  private:
-  void begin_table();
-  [[nodiscard]] bool is(ShapeIndex index, std::string_view text, ValueStart* starts) noexcept;
+  [[nodiscard]] bool is(std::size_t index, std::string_view text, ValueStart* starts) noexcept;
+  [[nodiscard]] bool known(std::string_view text) noexcept;
 
   std::shared_ptr<ShapeTable> table_;
   std::shared_ptr<const ShapeTable> shared_;
+  std::weak_ptr<const ShapeTable> before_;
+  // How the shapes begin, side by side: a look at each must be cheap.
+  std::array<Shape::Head, shapes_max> heads_{};
   // Which shape came after each one: devices take turns, and one device has its habits.
   std::array<ShapeIndex, shapes_max> next_{};
-  ShapeIndex last_ = 0;
-  std::uint64_t known_ = 0;    // Documents since the table is full.
-  std::uint64_t unknown_ = 0;  // Documents that came to be learned since then.
+  std::size_t last_ = 0;
+  std::uint64_t known_ = 0;  // Documents since the table is full, or since the last verdict on it.
+  std::uint64_t unknown_ = 0;  // Of others, those that have a shape and were looked at.
+  std::uint32_t pause_ = 0;    // How often learning was put off after the last failure...
+  std::uint32_t left_ = 0;     // ... and still will be.
+  bool stale_ = false;
 };
 
 }  // namespace tocsin::json

@@ -67,7 +67,7 @@ TEST(Shape, ReadsOtherValues) {
                                             "fifteen letters",
                                             "sixteen  letters",
                                             "seventeen letters",
-                                            std::string(3000, 'x'),
+                                            std::string(1500, 'x'),
                                             "\\n\\u00e4\\ud83d\\ude00",
                                             "\xC3\xA4\xF0\x9F\x98\x80",
                                             "\x7F",
@@ -162,6 +162,10 @@ TEST(Shape, IsNotLearnedFromWhatItCannotSay) {
         R"({"\u0061":1})", R"({"a":{"a":{"a":{"a":{"a":{"a":{"a":{"a":{"a":1}}}}}}}}})"}) {
     EXPECT_FALSE(learn(text).has_value()) << text;
   }
+  std::string keys = R"({"v":1)";
+  for (std::size_t i = 1; i < shape_keys_max; ++i) keys += ",\"" + std::to_string(i) + "\":{}";
+  EXPECT_TRUE(learn(keys + "}").has_value());
+  EXPECT_FALSE(learn(keys + ",\"x\":{}}").has_value()) << "empty objects have keys too";
   std::string values = "{\"a\":[0";
   for (std::size_t i = 1; i < shape_values_max; ++i) values += ",1";
   EXPECT_TRUE(learn(values + "]}").has_value());
@@ -209,23 +213,71 @@ TEST_F(ShapeCacheTest, KnowsWhatItLearned) {
   EXPECT_EQ(read("{"), no_shape);
 }
 
+// Goal: forms that begin alike, more than are tried, do not fill the table with copies.
+TEST_F(ShapeCacheTest, LearnsNothingTwice) {
+  const auto alike = [](int i) { return R"({"device":"x",)" + numbered(i).substr(1); };
+  for (int round = 0; round < 10; ++round) {
+    for (int i = 0; i < 20; ++i) learn(alike(i));
+    for (int i = 0; i < 70; ++i) learn("[]");
+  }
+  EXPECT_EQ(cache_.table()->size(), 20U);
+  for (int i = 0; i < 12; ++i) EXPECT_EQ(read(alike(i)), i);
+}
+
+// Goal: what has no shape costs hardly anything, and keeps others from being learned for a while
+// only.
+TEST_F(ShapeCacheTest, PausesWhereNothingCanBeLearned) {
+  for (int i = 0; i < 1000; ++i) learn("[]");
+  int put_off = 0;
+  while (read(devices[0]) == no_shape) {
+    learn(devices[0]);
+    ASSERT_LT(++put_off, 66);
+  }
+  EXPECT_GT(put_off, 1);
+  learn(devices[1]);
+  EXPECT_EQ(read(devices[1]), 1) << "at once again";
+}
+
 // Goal: devices whose documents are always new neither fill the memory nor keep others out for
 // ever; what was given out of the old table stays as it was.
 TEST_F(ShapeCacheTest, BeginsAnewWhenTooManyAreUnknown) {
   learn(devices[0]);
-  const auto first = cache_.table();
+  auto first = cache_.table();
   for (int i = 1; i < static_cast<int>(shapes_max); ++i) learn(numbered(i));
   EXPECT_EQ(read(devices[0]), 0);
+  const auto renews = [&] {
+    const auto before = cache_.table();
+    for (int i = 0; i < 2000 && cache_.table() == before; ++i) {
+      learn(devices[1]);
+      cache_.renew();
+    }
+    return cache_.table() != before;
+  };
   learn(devices[1]);
+  cache_.renew();
   EXPECT_EQ(read(devices[1]), no_shape) << "the table is full";
   EXPECT_EQ(cache_.table(), first);
-  for (int i = 0; i < 2000 && cache_.table() == first; ++i) learn(devices[1]);
-  ASSERT_NE(cache_.table(), first);
+  ASSERT_TRUE(renews());
   EXPECT_NE(cache_.table()->serial(), first->serial());
+  learn(devices[1]);
   EXPECT_EQ(read(devices[1]), 0);
   EXPECT_EQ(read(devices[0]), no_shape);
   const Text text(devices[0]);
   EXPECT_TRUE((*first)[0].read(text.view(), starts_.data()));
+  // Never more than two: as long as somebody holds the first, the second stays.
+  for (int i = 1; i < static_cast<int>(shapes_max); ++i) learn(numbered(i));
+  learn(devices[2]);
+  const auto learn_other = [&] {
+    const auto before = cache_.table();
+    for (int i = 0; i < 2000; ++i) {
+      learn(devices[2]);
+      cache_.renew();
+    }
+    return cache_.table() != before;
+  };
+  EXPECT_FALSE(learn_other());
+  first.reset();
+  EXPECT_TRUE(learn_other());
 }
 
 TEST_F(ShapeCacheTest, KeepsATableThatMostlyKnows) {
@@ -234,8 +286,15 @@ TEST_F(ShapeCacheTest, KeepsATableThatMostlyKnows) {
   for (int i = 0; i < 4000; ++i) {
     for (int j = 0; j < 20; ++j) ASSERT_EQ(read(numbered(j)), j);
     learn(devices[0]);
+    cache_.renew();
   }
   EXPECT_EQ(cache_.table(), table);
+  // However long it was good: what counts is what comes now.
+  for (int i = 0; i < 1000; ++i) {
+    learn(devices[0]);
+    cache_.renew();
+  }
+  EXPECT_NE(cache_.table(), table);
 }
 
 }  // namespace

@@ -39,6 +39,56 @@ DecodeStage::Outcome publish(Rig& rig, Acks& acks, std::uint64_t detail,
   return rig.stage.add(event, {.sink = &acks, .slot = 0, .generation = 0, .detail = detail});
 }
 
+// Goal: events at `accepted`, which nobody's commit holds back, do not use up the pool one by one
+// while the disk rests.
+TEST(Batches, AcceptedOnesGatherWhileThePoolRunsLow) {
+  using std::chrono::microseconds;
+  Rig rig(16);
+  Acks acks;
+  std::uint64_t detail = 0;
+  flow::Batch* batch = nullptr;
+  std::vector<flow::Batch*> written;
+  const auto turn = [&](microseconds later) {
+    rig.io.time += later;
+    EXPECT_TRUE(publish(rig, acks, detail++, "fast/1").has_value());
+    rig.loop.turn();
+    // The journal acknowledges at once, and writes later.
+    for (; !rig.sink.batches.empty(); written.push_back(batch)) {
+      batch = rig.sink.batches.front();
+      batch->retain();
+      rig.commit();
+      rig.loop.turn();
+    }
+    return written.size();
+  };
+  std::size_t sealed = 0;
+  // Two are open, of which one is at level `stored`.
+  while (2 * (rig.pool.available() - 1) >= rig.pool.count()) {
+    ASSERT_EQ(turn(microseconds{0}), ++sealed);
+  }
+  EXPECT_GE(sealed, 5U);
+  EXPECT_EQ(turn(microseconds{0}), sealed);
+  EXPECT_EQ(turn(microseconds{999}), sealed);
+  EXPECT_EQ(turn(microseconds{1}), ++sealed);
+  EXPECT_EQ(written.back()->size(), 3U);
+  while (4 * (rig.pool.available() - 1) >= rig.pool.count()) {
+    static_cast<void>(turn(microseconds{0}));
+    ASSERT_EQ(turn(microseconds{1000}), ++sealed);
+  }
+  EXPECT_EQ(turn(microseconds{0}), sealed);
+  EXPECT_EQ(turn(microseconds{3999}), sealed);
+  EXPECT_EQ(turn(microseconds{1}), ++sealed);
+  // Those at `stored` are held back by their own commits, and need no patience.
+  ASSERT_TRUE(publish(rig, acks, detail++).has_value());
+  rig.loop.turn();
+  EXPECT_EQ(rig.sink.batches.size(), 1U);
+  ASSERT_TRUE(publish(rig, acks, detail++, "fast/1").has_value());
+  rig.stage.drain();
+  rig.loop.turn();
+  EXPECT_EQ(rig.sink.batches.size(), 2U);
+  for (flow::Batch* each : written) each->release();
+}
+
 TEST(Batches, IdleJournalGetsEachTurnsEventsBusyOneLetsThemFill) {
   Rig rig;
   Acks acks;

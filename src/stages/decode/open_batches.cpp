@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cassert>
+#include <chrono>
 #include <utility>
 
 namespace tocsin::decode {
@@ -62,6 +63,7 @@ flow::Batch* OpenBatches::make_room(Slot& own, Level level, std::size_t payload_
   if (!ensure(own)) return nullptr;
   if (own.open->empty()) {
     own.seen = 0;
+    own.opened = loop_.now();
     const io::Io& io = loop_.io();
     own.open->open(level, io.wall_now(), loop_.now(), io.boot_id(), io.wall_trusted());
   }
@@ -105,14 +107,31 @@ void OpenBatches::seal(Slot& own) noexcept {
   sink_.on_batch(batch);
 }
 
-MonoTime OpenBatches::on_tick(MonoTime /*now*/) noexcept {
+MonoTime OpenBatches::on_tick(MonoTime now) noexcept {
+  MonoTime next = MonoTime::max();
   for (Slot& own : slots_) {
     check(own);
-    const bool anything = own.open != nullptr && !own.open->empty();
+    if (own.open == nullptr || own.open->empty()) continue;
     // An idle journal gets what there is; a busy one gives the next batch time to fill.
-    if (anything && (draining_ || own.inflight < inflight_max_)) seal(own);
+    if (!draining_ && own.inflight >= inflight_max_) continue;
+    const MonoTime due = own.opened + patience(own);
+    if (draining_ || now >= due) {
+      seal(own);
+    } else {
+      next = std::min(next, due);
+    }
   }
-  return MonoTime::max();
+  return next;
+}
+
+// Events at `accepted` are acknowledged before they are written, so nothing there says that the
+// disk rests for a moment but the pool: a batch a turn, each with an event or two, would use it up
+// within milliseconds, and then nothing is received.
+Duration OpenBatches::patience(const Slot& own) const noexcept {
+  if (own.open->level() != Level::accepted) return Duration::zero();
+  const std::size_t free = pool_.available();
+  if (2 * free >= pool_.count()) return Duration::zero();
+  return std::chrono::milliseconds(4 * free >= pool_.count() ? 1 : 4);
 }
 
 bool OpenBatches::idle() const noexcept {

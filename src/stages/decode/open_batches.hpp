@@ -82,6 +82,7 @@ class OpenBatches final : public flow::Receiver,
   static constexpr std::size_t level_count = 2;
   struct Slot {
     flow::Batch* open = nullptr;
+    MonoTime opened{};  // When its first record came.
     std::uint32_t inflight = 0;
     std::uint32_t seen = 0;                 // Records whose payloads were looked into.
     flow::RefusalSink* refusals = nullptr;  // Of the others.
@@ -92,6 +93,7 @@ class OpenBatches final : public flow::Receiver,
   [[nodiscard]] bool ensure(Slot& slot) noexcept;
   [[nodiscard]] flow::Batch* make_room(Slot& slot, Level level, std::size_t payload_size,
                                        std::size_t attrs_size) noexcept;
+  [[nodiscard]] Duration patience(const Slot& slot) const noexcept;
   void check(Slot& slot) noexcept;
   void seal(Slot& slot) noexcept;
   void committed(flow::Batch& batch) noexcept;

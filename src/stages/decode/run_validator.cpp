@@ -14,13 +14,13 @@ constexpr std::size_t unknown_max = 8;
 
 std::size_t RunValidator::read_shapes() noexcept {
   std::size_t unknown = 0;
-  for (std::size_t i = 0; i < count_; ++i) {
-    const bool hopeless = unknown > unknown_max;
-    shapes_[i] =
-        hopeless ? json::no_shape : cache_.read(payload(i), &starts_[i * json::shape_values_max]);
-    if (shapes_[i] == json::no_shape) ++unknown;
+  for (tried_ = 0; tried_ < count_ && unknown <= unknown_max; ++tried_) {
+    json::ValueStart* const starts = &starts_[tried_ * json::shape_values_max];
+    shapes_[tried_] = cache_.read(payload(tried_), starts);
+    if (shapes_[tried_] == json::no_shape) ++unknown;
   }
-  return unknown;
+  std::fill(shapes_.begin() + static_cast<std::ptrdiff_t>(tried_), shapes_.end(), json::no_shape);
+  return unknown + (count_ - tried_);
 }
 
 bool RunValidator::validate(const flow::Batch& batch, std::uint32_t first,
@@ -28,6 +28,8 @@ bool RunValidator::validate(const flow::Batch& batch, std::uint32_t first,
   const auto records = batch.records_from(first);
   assert(!records.empty() && records.size() <= run_records_max);
   assert(records.size() == verdicts.size());
+  // Only here: what is noted of one run is all of one table.
+  cache_.renew();
   count_ = records.size();
   payloads_ = batch.payloads_from(first);
   const std::uint32_t begin = records.front().payload_offset;
@@ -43,29 +45,31 @@ bool RunValidator::validate_unknown(Verdicts verdicts) noexcept {
   bool valid = true;
   for (std::size_t i = 0; i < count_; ++i) {
     if (shapes_[i] != json::no_shape) continue;
-    const auto document = validator_.validate(payload(i));
-    if (document) {
-      // Its neighbour may have taught its shape already.
-      json::ValueStart* const starts = &starts_[i * json::shape_values_max];
-      shapes_[i] = cache_.read(payload(i), starts);
-      if (shapes_[i] == json::no_shape) cache_.learn(*document);
-    } else {
+    if (const auto document = validator_.validate(payload(i)); !document) {
       verdicts[i] = document.error();
       valid = false;
     }
   }
+  learn_one(verdicts);
   return valid;
 }
 
 bool RunValidator::validate_all(Verdicts verdicts) noexcept {
   const bool valid = validator_.validate_joined(payloads_, {ends_.data(), count_}, verdicts);
-  // One a run: what comes often will be known soon, and what does not costs little.
-  for (std::size_t i = 0; i < count_; ++i) {
+  learn_one(verdicts);
+  return valid;
+}
+
+// One a run: what comes often will be known soon, and what does not costs little. Not always the
+// first one, which may be one that has no shape.
+void RunValidator::learn_one(Verdicts verdicts) noexcept {
+  ++runs_;
+  for (std::size_t n = 0; n < tried_; ++n) {
+    const std::size_t i = (runs_ + n) % tried_;
     if (shapes_[i] != json::no_shape || verdicts[i]) continue;
     if (const auto document = validator_.validate(payload(i))) cache_.learn(*document);
-    break;
+    return;
   }
-  return valid;
 }
 
 void RunValidator::note_shapes(flow::Batch& batch, std::uint32_t first,

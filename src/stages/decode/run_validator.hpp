@@ -37,11 +37,14 @@ class RunValidator {
   [[nodiscard]] std::size_t read_shapes() noexcept;
   [[nodiscard]] bool validate_unknown(Verdicts verdicts) noexcept;
   [[nodiscard]] bool validate_all(Verdicts verdicts) noexcept;
+  void learn_one(Verdicts verdicts) noexcept;
 
   json::Validator validator_;
   json::ShapeCache cache_;
+  std::size_t runs_ = 0;
   // The run that is looked at.
   std::size_t count_ = 0;
+  std::size_t tried_ = 0;  // Those that were looked for among the shapes: the first ones.
   std::string_view payloads_;
   std::array<std::uint32_t, run_records_max> ends_{};
   std::array<json::ShapeIndex, run_records_max> shapes_{};

@@ -115,6 +115,29 @@ TEST_F(RunTest, KnownShapesStayWithTheirRecords) {
   EXPECT_GT(known, 30 * run_records_max) << "most of them";
 }
 
+// Goal: a table of shapes that ends between two payloads of one run takes nothing with it.
+// Method: as many forms as there is room for, then runs of old ones and ever new ones.
+TEST_F(RunTest, ShapesThatAreReplacedStayWithTheirRecords) {
+  learn(telemetry);
+  std::size_t wanted = 0;
+  const auto keyed = [](std::uint64_t i) { return R"({"key)" + std::to_string(i) + R"(":12})"; };
+  for (std::uint64_t i = 0; i < 4 * json::shapes_max; ++i) {
+    ASSERT_EQ(take(keyed(i), i), Taken::yes);
+    ASSERT_EQ(take(keyed(7), i), Taken::yes);
+    wanted += 2;
+    settle();
+  }
+  for (std::uint64_t i = 1000; i < 6000; ++i) {
+    ASSERT_EQ(take(keyed(7), i), Taken::yes);
+    ASSERT_EQ(take(R"({"b":2,)" + keyed(i).substr(1), i), Taken::yes);
+    wanted += 2;
+    if (i % 3 == 0) settle();
+  }
+  settle();
+  EXPECT_TRUE(refusals_.all.empty());
+  EXPECT_EQ(stored().size(), wanted);
+}
+
 TEST_F(RunTest, EndsByCount) {
   learn(telemetry);
   ASSERT_EQ(take("{", 0), Taken::yes);

@@ -20,9 +20,17 @@ ScalarKind scalar_kind(json::Value value) noexcept {
   }
 }
 
-ScalarKind word_kind(char first) noexcept {
-  if (first == 'n') return ScalarKind::null;
-  return first == 't' ? ScalarKind::true_value : ScalarKind::false_value;
+ScalarKind scalar_kind(json::Shape::ValueKind kind, std::string_view text) noexcept {
+  switch (kind) {
+    case json::Shape::ValueKind::string:
+      return ScalarKind::string;
+    case json::Shape::ValueKind::number:
+      return ScalarKind::number;
+    case json::Shape::ValueKind::word:
+      break;
+  }
+  if (text.front() == 'n') return ScalarKind::null;
+  return text.front() == 't' ? ScalarKind::true_value : ScalarKind::false_value;
 }
 }  // namespace
 
@@ -59,9 +67,8 @@ void LeafSet::collect(std::string_view text, const json::Shape& shape,
     leaf.field = planned.field;
     leaf.scope = 0;
     leaf.next = no_leaf;
-    leaf.value.kind = planned.kind;
+    leaf.value.kind = scalar_kind(planned.kind, value);
     leaf.value.text = starts[planned.member].escaped() ? unescaped(value) : value;
-    if (planned.is_word) leaf.value.kind = word_kind(value.front());
   }
 }
 

@@ -28,14 +28,14 @@ void Matcher::next_epoch() {
   epoch_ = 1;
 }
 
-void Matcher::begin(const flow::BlockView& block, const flow::KnownShapes& shapes) {
+void Matcher::begin(const flow::BlockView& block, const flow::KnownShapes& shapes, bool together) {
   scanned_ = {};
   scanned_rest_ = {};
   records_ = &block.record(0).header();
   shapes_ = shapes;
   if (shapes.table != nullptr) plans_.begin(*shapes.table);
   // For a few documents alone, those of all would be too much.
-  if (shapes.count < block.size() - block.size() / 4) scan_together(block);
+  if (together && shapes.count < block.size() - block.size() / 4) scan_together(block);
 }
 
 void Matcher::scan_together(const flow::BlockView& block) noexcept {

@@ -32,9 +32,10 @@ class Matcher final : public MetricSource {
   [[nodiscard]] const RuleSet& rules() const noexcept { return *rules_; }
 
   /// Says that the records of this block come next, in order, perhaps not all of them: their
-  /// documents are then scanned together, which takes half the time. The block stays until the next
-  /// begin(). `shapes`: what is known of their forms; those documents are not scanned at all.
-  void begin(const flow::BlockView& block, const flow::KnownShapes& shapes = {});
+  /// documents can then be scanned `together`, which takes half the time. The block stays until the
+  /// next begin(). `shapes`: what is known of their forms; those documents are not scanned at all.
+  void begin(const flow::BlockView& block, const flow::KnownShapes& shapes = {},
+             bool together = true);
 
   /// Replaces `out` by the rules that match, in rule order. The payload is a document that decode
   /// validated, or binary: then only rules without a pattern match. json_padding readable bytes

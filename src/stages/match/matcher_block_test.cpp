@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "flow/batch.hpp"
+#include "protocol/json/shape_cache.hpp"
 #include "stages/match/match_test_support.hpp"
 #include "stages/match/matcher.hpp"
 

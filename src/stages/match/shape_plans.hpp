@@ -1,13 +1,14 @@
 #pragma once
 // Which values of the documents of a shape the rules use.
 
+#include <array>
+#include <cstddef>
 #include <cstdint>
 #include <span>
 #include <vector>
 
-#include "protocol/json/shape_cache.hpp"
+#include "protocol/json/shape_table.hpp"
 #include "stages/match/path_trie.hpp"
-#include "stages/match/predicate.hpp"
 
 namespace tocsin::match {
 
@@ -15,20 +16,20 @@ namespace tocsin::match {
 struct PlannedLeaf {
   FieldIndex field = PathTrie::no_field;
   std::uint16_t member = 0;  ///< Of the shape.
-  ScalarKind kind = ScalarKind::null;
-  bool is_word = false;  ///< The kind is known by its first letter.
+  json::Shape::ValueKind kind = json::Shape::ValueKind::word;
 };
 
-/// The plans of one table's shapes, each made when it is first asked for. One thread.
+/// The plans of the shapes of the tables that came lately (each reactor has one), each made when it
+/// is first asked for. One thread.
 class ShapePlans {
  public:
   /// The paths that rules use have changed.
-  void forget() { plans_.assign(plans_.size(), {}); }
+  void forget();
   /// Says to which table the shapes of the following calls belong.
   void begin(const json::ShapeTable& table);
   [[nodiscard]] std::span<const PlannedLeaf> plan(json::ShapeIndex index, const json::Shape& shape,
                                                   const PathTrie& trie) {
-    Plan& plan = plans_[index];
+    Plan& plan = tables_[current_].plans[index];
     if (!plan.made) make(plan, shape, trie);
     return plan.leaves;
   }
@@ -38,10 +39,17 @@ class ShapePlans {
     bool made = false;
     std::vector<PlannedLeaf> leaves;
   };
+  struct Table {
+    std::uint64_t serial = 0;  // 0: free.
+    std::array<Plan, json::shapes_max> plans;
+    void forget() noexcept;
+  };
+  static constexpr std::size_t tables_max = 8;
   static void make(Plan& plan, const json::Shape& shape, const PathTrie& trie);
 
-  std::uint64_t serial_ = 0;  // Of the table; 0: of none.
-  std::vector<Plan> plans_;
+  std::vector<Table> tables_;  // Made as they come.
+  std::size_t current_ = 0;
+  std::size_t oldest_ = 0;
 };
 
 }  // namespace tocsin::match
