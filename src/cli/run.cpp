@@ -3,6 +3,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <csignal>
 #include <cstdio>
@@ -69,12 +70,15 @@ std::uint64_t raise_file_limit() {
 }
 
 // Buffers of connections that have to wait come and go with every turn. Handing their pages back to
-// the kernel each time, and faulting them in again, took a tenth of a flood's processor time.
-void keep_freed_memory() {
+// the kernel each time, and faulting them in again, took a sixth of a flood's processor time. What is
+// kept was planned for those buffers.
+void keep_freed_memory(std::size_t planned_bytes) {
 #ifdef M_TRIM_THRESHOLD
-  // In this order: setting any of them ends the allocator's own adapting. Half a mebibyte is the
-  // most that some 32-bit ones take.
-  if (mallopt(M_MMAP_THRESHOLD, 512 * 1024) == 1) mallopt(M_TRIM_THRESHOLD, 512 * 1024);
+  constexpr std::size_t kept_bytes_max = std::size_t{4} << 20U;
+  // In this order: setting any of them ends the allocator's own adapting. Half a mebibyte is the most
+  // that some 32-bit ones take.
+  if (mallopt(M_MMAP_THRESHOLD, 512 * 1024) != 1) return;
+  mallopt(M_TRIM_THRESHOLD, static_cast<int>(std::min(planned_bytes, kept_bytes_max)));
 #endif
 }
 
@@ -202,7 +206,6 @@ bool drain(app::Engine& engine, app::Printer& printer, const config::EngineConfi
 
 int run(const RunArguments& arguments) {
   const sigset_t signals = block_signals();
-  keep_freed_memory();
   auto config = load_config(arguments);
   if (!config) return config.error();
   const Log log = make_log(config->server.text("log_level"));
@@ -234,6 +237,7 @@ int run(const RunArguments& arguments) {
     fmt::print(stderr, "{}\n", engine.error());
     return exit_failed;
   }
+  keep_freed_memory((*engine)->memory().carry_bytes);
   const auto listening = (*engine)->start();
   if (!listening) {
     fmt::print(stderr, "{}\n", listening.error());

@@ -1,14 +1,16 @@
 """A receiver that accepts and never answers does not slow acknowledgements down."""
 
+import os
 import statistics
+import tempfile
 import time
 
 from harness import LISTENERS, Case, main
 from peers import LOOPBACK, MqttClient, WebhookPeer
 
 RATE_PER_S = 500
-ROUND_S = 1.5
-ROUNDS = 9
+ROUND_S = 0.75
+ROUNDS = 21
 RATIO_MAX = 2.0
 
 CONFIG = """
@@ -48,11 +50,19 @@ def p99(latencies_s):
 
 
 class StuckReceiver(Case):
-    def engine(self, name, stuck_url=None):
+    def in_memory(self):
+        """A folder in memory: how long a disk takes to sync is no matter of receivers, and on some
+        machines differs hundredfold from one second to the next."""
+        shared = "/dev/shm"
+        folder = tempfile.TemporaryDirectory(dir=shared if os.access(shared, os.W_OK) else None)
+        self.addCleanup(folder.cleanup)
+        return folder.name
+
+    def engine(self, stuck_url=None):
         text = CONFIG.format(loopback=LOOPBACK, listeners=LISTENERS)
         if stuck_url:
             text += STUCK.format(url=stuck_url)
-        engine = self.start(text, data=self.path(name))
+        engine = self.start(text, data=self.in_memory())
         client = MqttClient(engine.mqtt, "device", window=10_000)
         self.addCleanup(client.close)
         return engine, client
@@ -77,8 +87,8 @@ class StuckReceiver(Case):
         of the machine meets both; the medians over the rounds are compared."""
         peer = WebhookPeer(lambda _c, _r: peer.stopped.wait(120))
         self.addCleanup(peer.close)
-        _, free = self.engine("free")
-        engine, stuck = self.engine("stuck", peer.url())
+        _, free = self.engine()
+        engine, stuck = self.engine(peer.url())
         self.round(free)
         self.round(stuck)
         peer.wait(8)  # All its connections hang now.
