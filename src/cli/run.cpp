@@ -70,13 +70,13 @@ std::uint64_t raise_file_limit() {
 }
 
 // Buffers of connections that have to wait come and go with every turn. Handing their pages back to
-// the kernel each time, and faulting them in again, took a sixth of a flood's processor time. What is
-// kept was planned for those buffers.
+// the kernel each time, and faulting them in again, took a sixth of a flood's processor time. What
+// is kept was planned for those buffers.
 void keep_freed_memory(std::size_t planned_bytes) {
 #ifdef M_TRIM_THRESHOLD
   constexpr std::size_t kept_bytes_max = std::size_t{4} << 20U;
-  // In this order: setting any of them ends the allocator's own adapting. Half a mebibyte is the most
-  // that some 32-bit ones take.
+  // In this order: setting any of them ends the allocator's own adapting. Half a mebibyte is the
+  // most that some 32-bit ones take.
   if (mallopt(M_MMAP_THRESHOLD, 512 * 1024) != 1) return;
   mallopt(M_TRIM_THRESHOLD, static_cast<int>(std::min(planned_bytes, kept_bytes_max)));
 #endif
