@@ -207,58 +207,64 @@ TEST_P(KernelIo, ListensOnIpv6) {
   EXPECT_EQ(acceptor_->last_peer.family, Endpoint::Family::v6);
 }
 
-// Goal: a full disk or a file-size limit is told, also when part of the bytes fitted.
-// Method: RLIMIT_FSIZE makes the kernel write short first, then refuse.
-TEST_P(KernelIo, DoesNotReportAShortWriteAsSynced) {
-  std::string path = testing::TempDir() + "/tocsin-short-XXXXXX";
-  const UniqueFd created{::mkstemp(path.data())};
-  const auto file = io_->open(path, OpenMode::write_existing);
-  ASSERT_TRUE(file);
-  ::signal(SIGXFSZ, SIG_IGN);
-  rlimit before{};
-  ASSERT_EQ(::getrlimit(RLIMIT_FSIZE, &before), 0);
-  rlimit small = before;
-  small.rlim_cur = 10'000;
-  ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &small), 0);
-  const std::string text = contract::pattern(50'000);
-  contract::FileDone done;
-  io_->write_and_sync(*file, bytes_of(text), 0, done);
-  const bool finished = run_until([&] { return done.count == 1; });
-  ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &before), 0);
-  ASSERT_TRUE(finished);
-  EXPECT_EQ(done.error, EFBIG);
-  EXPECT_EQ(io_->size(*file).value(), 10'000U);
-  io_->close_file(*file);
-  ASSERT_TRUE(io_->remove(path));
-}
+// While it lives, no file grows beyond so many bytes: the kernel writes short first, then refuses.
+class FileSizeLimit {
+ public:
+  explicit FileSizeLimit(rlim_t bytes) {
+    ::signal(SIGXFSZ, SIG_IGN);
+    EXPECT_EQ(::getrlimit(RLIMIT_FSIZE, &before_), 0);
+    rlimit small = before_;
+    small.rlim_cur = bytes;
+    EXPECT_EQ(::setrlimit(RLIMIT_FSIZE, &small), 0);
+  }
+  FileSizeLimit(const FileSizeLimit&) = delete;
+  FileSizeLimit& operator=(const FileSizeLimit&) = delete;
+  ~FileSizeLimit() { EXPECT_EQ(::setrlimit(RLIMIT_FSIZE, &before_), 0); }
 
-// Goal: the same for pieces, wherever the kernel stops: at the end of one, or within.
-TEST_P(KernelIo, DoesNotReportAShortGatherAsSynced) {
-  for (const std::size_t size : {2500U, 3000U}) {
+ private:
+  rlimit before_{};
+};
+
+class ShortWrites : public KernelIo {
+ protected:
+  // `begin` starts a write, with its sync, of this text to a file that takes 10,000 bytes of it.
+  template <class Begin>
+  void expect_refusal(Begin&& begin) {
     std::string path = testing::TempDir() + "/tocsin-short-XXXXXX";
     const UniqueFd created{::mkstemp(path.data())};
     const auto file = io_->open(path, OpenMode::write_existing);
     ASSERT_TRUE(file);
-    ::signal(SIGXFSZ, SIG_IGN);
-    rlimit before{};
-    ASSERT_EQ(::getrlimit(RLIMIT_FSIZE, &before), 0);
-    rlimit small = before;
-    small.rlim_cur = 10'000;
-    ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &small), 0);
-    const std::string text = contract::pattern(50'000);
-    std::vector<Piece> pieces;
-    for (std::size_t at = 0; at < text.size(); at += size) {
-      pieces.push_back({bytes_of(text).data() + at, std::min(size, text.size() - at)});
-    }
     contract::FileDone done;
-    io_->gather_and_sync(*file, pieces, 0, done);
-    const bool finished = run_until([&] { return done.count == 1; });
-    ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &before), 0);
+    bool finished = false;
+    {
+      const FileSizeLimit limit(10'000);
+      begin(*file, done);
+      finished = run_until([&] { return done.count == 1; });
+    }
     ASSERT_TRUE(finished);
     EXPECT_EQ(done.error, EFBIG);
     EXPECT_EQ(io_->size(*file).value(), 10'000U);
     io_->close_file(*file);
     ASSERT_TRUE(io_->remove(path));
+  }
+  const std::string text_ = contract::pattern(50'000);
+};
+
+// Goal: a full disk or a file-size limit is told, also when part of the bytes fitted.
+TEST_P(ShortWrites, AreNotReportedAsSynced) {
+  expect_refusal(
+      [&](FileId file, FileHandler& done) { io_->write_and_sync(file, bytes_of(text_), 0, done); });
+}
+
+// Goal: the same for pieces, wherever the kernel stops: at the end of one, or within.
+TEST_P(ShortWrites, OfPiecesAreNotReportedAsSynced) {
+  for (const std::size_t size : {2500U, 3000U}) {
+    std::vector<Piece> pieces;
+    for (std::size_t at = 0; at < text_.size(); at += size) {
+      pieces.push_back({bytes_of(text_).data() + at, std::min(size, text_.size() - at)});
+    }
+    expect_refusal(
+        [&](FileId file, FileHandler& done) { io_->gather_and_sync(file, pieces, 0, done); });
   }
 }
 
@@ -306,6 +312,8 @@ TEST(PosixSockets, AcceptedSocketsInheritNoDelay) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Kernel, KernelIo, testing::ValuesIn(contract::kernel_factories()),
+                         contract::factory_name);
+INSTANTIATE_TEST_SUITE_P(Kernel, ShortWrites, testing::ValuesIn(contract::kernel_factories()),
                          contract::factory_name);
 
 }  // namespace

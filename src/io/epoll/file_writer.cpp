@@ -38,32 +38,30 @@ void FileWriter::start() {
   pthread_setname_np(thread_.native_handle(), "file-writer");
 }
 
+FileWriter::Job FileWriter::begin(FileId file, std::uint64_t offset, bool sync,
+                                  FileHandler& handler) {
+  files_.begin_operation(file);
+  Job job;
+  job.file = file;
+  job.fd = files_.descriptor(file);
+  job.sync = sync;
+  job.offset = offset;
+  job.handler = &handler;
+  return job;
+}
+
 void FileWriter::write(FileId file, std::span<const std::byte> bytes, std::uint64_t offset,
                        bool sync, FileHandler& handler) {
-  files_.begin_operation(file);
-  give({.file = file,
-        .fd = files_.descriptor(file),
-        .sync = sync,
-        .error = 0,
-        .bytes = bytes,
-        .pieces = {},
-        .offset = offset,
-        .directory = {},
-        .handler = &handler});
+  Job job = begin(file, offset, sync, handler);
+  job.bytes = bytes;
+  give(std::move(job));
 }
 
 void FileWriter::gather(FileId file, std::span<const Piece> pieces, std::uint64_t offset,
                         FileHandler& handler) {
-  files_.begin_operation(file);
-  give({.file = file,
-        .fd = files_.descriptor(file),
-        .sync = true,
-        .error = 0,
-        .bytes = {},
-        .pieces = pieces,
-        .offset = offset,
-        .directory = {},
-        .handler = &handler});
+  Job job = begin(file, offset, true, handler);
+  job.pieces = pieces;
+  give(std::move(job));
 }
 
 void FileWriter::sync_directory(const std::string& path, FileHandler& handler) {

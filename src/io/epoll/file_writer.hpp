@@ -51,6 +51,7 @@ class FileWriter {
   };
 
   void start();
+  [[nodiscard]] Job begin(FileId file, std::uint64_t offset, bool sync, FileHandler& handler);
   void give(Job job);
   void run();
   [[nodiscard]] static Errno write_all(const Job& job);

@@ -30,25 +30,27 @@ std::uint32_t FileWrites::take_slot(FileHandler& handler) {
   return slot;
 }
 
+FileWrites::Write& FileWrites::begin(FileId id, std::uint64_t offset, bool sync,
+                                     std::uint32_t slot) {
+  files_.begin_operation(id);
+  Write& write = writes_[slot];
+  write.offset = offset;
+  write.file = id;
+  write.sync = sync;
+  return write;
+}
+
 void FileWrites::write(FileId id, std::span<const std::byte> bytes, std::uint64_t offset, bool sync,
                        FileHandler& handler) {
-  files_.begin_operation(id);
   const std::uint32_t slot = take_slot(handler);
-  writes_[slot].rest = bytes;
-  writes_[slot].offset = offset;
-  writes_[slot].file = id;
-  writes_[slot].sync = sync;
+  begin(id, offset, sync, slot).rest = bytes;
   submit(slot);
 }
 
 void FileWrites::gather(FileId id, std::span<const Piece> pieces, std::uint64_t offset,
                         FileHandler& handler) {
-  files_.begin_operation(id);
   const std::uint32_t slot = take_slot(handler);
-  writes_[slot].pieces = pieces;
-  writes_[slot].offset = offset;
-  writes_[slot].file = id;
-  writes_[slot].sync = true;
+  begin(id, offset, true, slot).pieces = pieces;
   submit(slot);
 }
 

@@ -47,6 +47,7 @@ class FileWrites {
   };
 
   [[nodiscard]] std::uint32_t take_slot(FileHandler& handler);
+  [[nodiscard]] Write& begin(FileId id, std::uint64_t offset, bool sync, std::uint32_t slot);
   void submit(std::uint32_t slot);
   /// Whether the operation carries all that is left.
   [[nodiscard]] bool prepare_write(io_uring_sqe* sqe, const Write& write) const;

@@ -10,8 +10,10 @@
 namespace tocsin::journal {
 namespace {
 
+using test::copy_of;
 using test::Disk;
 using test::Inode;
+using test::recover;
 using test::Rig;
 using test::TestIo;
 
@@ -39,72 +41,97 @@ Disk three_blocks() {
   return disk;
 }
 
-Disk copy_of(const Disk& disk) {
-  Disk copy;
-  copy.cached[first_file] = std::make_shared<Inode>(*disk.cached.at(first_file));
-  return copy;
-}
-
-RecoveryReport recover(Disk& disk) {
-  TestIo io(disk);
-  auto report = recover_segments(io, "data/journal", make_null_log());
-  EXPECT_TRUE(report.has_value());
-  return report ? *report : RecoveryReport{};
-}
-
 const flow::BlockHeader& header_at(Disk& disk, std::size_t offset) {
   return *reinterpret_cast<const flow::BlockHeader*>(file(disk).data() + offset);
 }
 
-// Method: cut the file at each byte; then the same with the rest zeroed, as preallocation leaves
-// it.
-TEST(Recovery, ATornEndIsCutAtEveryByte) {
-  Disk original = three_blocks();
-  const std::size_t block_size = header_at(original, 0).block_size;
-  for (std::size_t cut = 0; cut <= 3 * 4096; ++cut) {
+struct Placed {
+  std::size_t begin;
+  std::size_t size;
+};
+
+std::vector<Placed> blocks_of(Disk& disk) {
+  TestIo io(disk);
+  SegmentReader reader(io);
+  EXPECT_TRUE(reader.open(first_file, 1, UINT64_MAX));
+  std::vector<Placed> blocks;
+  while (reader.next(1) == SegmentReader::Step::block) {
+    const std::size_t size = reader.block().header().block_size;
+    blocks.push_back({static_cast<std::size_t>(reader.block_end()) - align_to_block(size), size});
+  }
+  return blocks;
+}
+
+// Cuts a file of blocks of two events at each byte; then the same with the rest zeroed, as
+// preallocation leaves it.
+void expect_a_clean_end_at_every_cut(Disk original) {
+  const auto blocks = blocks_of(original);
+  for (std::size_t cut = 0; cut <= file(original).size(); ++cut) {
     for (const bool zero_filled : {false, true}) {
       Disk disk = copy_of(original);
       file(disk).resize(cut);
       if (zero_filled) file(disk).resize(16 * 1024);
       std::uint64_t whole = 0;
-      while (whole < 3 && cut >= whole * 4096 + block_size) ++whole;
+      while (whole < blocks.size() && cut >= blocks[whole].begin + blocks[whole].size) ++whole;
       const auto report = recover(disk);
+      ASSERT_EQ(report.blocks, whole) << cut;
       ASSERT_EQ(report.events, 2 * whole) << cut;
       ASSERT_EQ(report.next_sequence, 2 * whole + 1) << cut;
       ASSERT_EQ(report.damaged_regions, 0U) << cut;
       const auto again = recover(disk);
       ASSERT_EQ(again.torn_bytes, 0U) << cut << ": the end is clean the second time";
+      ASSERT_EQ(again.blocks, report.blocks);
       ASSERT_EQ(again.events, report.events);
       ASSERT_EQ(again.next_sequence, report.next_sequence);
+      ASSERT_EQ(again.segments, report.segments);
     }
   }
 }
 
-// Method: flip each bit of a file of three blocks in turn. Only the block that was hit is missing;
-// a hit in the last is taken for a torn end. Padding and the newlines between payloads carry
-// nothing.
-TEST(Recovery, EveryFlippedBitIsDetectedAndIsolated) {
-  Disk original = three_blocks();
-  const flow::BlockHeader header = header_at(original, 0);
-  for (std::size_t block = 0; block < 3; ++block) {
-    for (std::size_t bit = 0; bit < std::size_t{header.block_size} * 8; ++bit) {
+// Padding and the newlines between payloads.
+bool carries_nothing(Disk& disk, std::size_t block, std::size_t at) {
+  const flow::BlockHeader& header = header_at(disk, block);
+  const bool newline = at >= header.payload_offset &&
+                       at < header.payload_offset + header.payload_size &&
+                       file(disk)[block + at] == std::byte{'\n'};
+  return newline || (at >= header.attrs_offset + header.attrs_size && at < header.records_offset);
+}
+
+// Flips each bit of a file of blocks of two events in turn. Only the block that was hit is missing;
+// a hit in the last is taken for a torn end.
+void expect_each_flip_to_cost_its_block(Disk original) {
+  const auto blocks = blocks_of(original);
+  const std::size_t count = blocks.size();
+  const auto& before_last = blocks[count - 2];
+  const std::size_t cut_size = align_to_page(before_last.begin + before_last.size);
+  for (std::size_t block = 0; block < count; ++block) {
+    const bool last = block + 1 == count;
+    for (std::size_t bit = 0; bit < blocks[block].size * 8; ++bit) {
       const std::size_t at = bit / 8;
-      const bool newline = at >= header.payload_offset &&
-                           at < header.payload_offset + header.payload_size &&
-                           file(original)[at] == std::byte{'\n'};
-      const bool padding =
-          at >= header.attrs_offset + header.attrs_size && at < header.records_offset;
-      if (newline || padding) continue;
+      if (carries_nothing(original, blocks[block].begin, at)) continue;
       Disk disk = copy_of(original);
-      file(disk)[block * 4096 + at] ^= static_cast<std::byte>(1U << (bit % 8));
+      file(disk)[blocks[block].begin + at] ^= static_cast<std::byte>(1U << (bit % 8));
       const auto report = recover(disk);
-      ASSERT_EQ(report.blocks, 2U) << "block " << block << " bit " << bit;
-      ASSERT_EQ(report.damaged_regions, block < 2 ? 1U : 0U) << bit;
-      ASSERT_EQ(report.torn_segments, block < 2 ? 0U : 1U) << bit;
-      ASSERT_EQ(report.next_sequence, block < 2 ? 7U : 5U);
-      ASSERT_EQ(file(disk).size(), block < 2 ? 3 * 4096U : 2 * 4096U) << "damage is kept";
+      ASSERT_EQ(report.blocks, count - 1) << "block " << block << " bit " << bit;
+      ASSERT_EQ(report.damaged_regions, last ? 0U : 1U) << block << ' ' << bit;
+      ASSERT_EQ(report.torn_segments, last ? 1U : 0U) << block << ' ' << bit;
+      ASSERT_EQ(report.next_sequence, last ? 2 * count - 1 : 2 * count + 1);
+      ASSERT_EQ(file(disk).size(), last ? cut_size : file(original).size()) << "damage is kept";
+      if (!last) continue;
+      ASSERT_EQ(recover(disk).torn_bytes, 0U) << "and a torn end is not";
     }
   }
+}
+
+TEST(Recovery, ATornEndIsCutAtEveryByte) {
+  Disk original = three_blocks();
+  ASSERT_EQ(file(original).size(), 3 * 4096U);
+  ASSERT_EQ(blocks_of(original).size(), 3U);
+  expect_a_clean_end_at_every_cut(original);
+}
+
+TEST(Recovery, EveryFlippedBitIsDetectedAndIsolated) {
+  expect_each_flip_to_cost_its_block(three_blocks());
 }
 
 /// Two commits: five blocks of two events in the first page or two, three in the next.
@@ -125,23 +152,6 @@ Disk shared_pages() {
   return disk;
 }
 
-struct Placed {
-  std::size_t begin;
-  std::size_t size;
-};
-
-std::vector<Placed> blocks_of(Disk& disk) {
-  TestIo io(disk);
-  SegmentReader reader(io);
-  EXPECT_TRUE(reader.open(first_file, 1, UINT64_MAX));
-  std::vector<Placed> blocks;
-  while (reader.next(1) == SegmentReader::Step::block) {
-    const std::size_t size = reader.block().header().block_size;
-    blocks.push_back({static_cast<std::size_t>(reader.block_end()) - align_to_block(size), size});
-  }
-  return blocks;
-}
-
 TEST(Recovery, SmallBlocksOfACommitShareAPage) {
   Disk disk = shared_pages();
   const auto blocks = blocks_of(disk);
@@ -155,57 +165,14 @@ TEST(Recovery, SmallBlocksOfACommitShareAPage) {
   EXPECT_EQ(report.damaged_regions + report.torn_segments, 0U);
 }
 
-// Method: as above, with blocks that share pages: what is cut may share one with a good block.
+// Goal: what is cut may share its page with a good block.
 TEST(Recovery, ATornEndWithinASharedPageIsCutAtEveryByte) {
-  Disk original = shared_pages();
-  const auto blocks = blocks_of(original);
-  for (std::size_t cut = 0; cut <= 2 * 4096; ++cut) {
-    for (const bool zero_filled : {false, true}) {
-      Disk disk = copy_of(original);
-      file(disk).resize(cut);
-      if (zero_filled) file(disk).resize(16 * 1024);
-      std::uint64_t whole = 0;
-      while (whole < 8 && cut >= blocks[whole].begin + blocks[whole].size) ++whole;
-      const auto report = recover(disk);
-      ASSERT_EQ(report.blocks, whole) << cut;
-      ASSERT_EQ(report.next_sequence, 2 * whole + 1) << cut;
-      ASSERT_EQ(report.damaged_regions, 0U) << cut;
-      const auto again = recover(disk);
-      ASSERT_EQ(again.torn_bytes, 0U) << cut << ": the end is clean the second time";
-      ASSERT_EQ(again.blocks, report.blocks);
-      ASSERT_EQ(again.segments, report.segments);
-    }
-  }
+  expect_a_clean_end_at_every_cut(shared_pages());
 }
 
-// Method: as above. A damaged header tells no size, and still costs no neighbour.
+// Goal: a damaged header tells no size, and still costs no neighbour.
 TEST(Recovery, EveryFlippedBitOfASharedPageCostsItsBlockOnly) {
-  Disk original = shared_pages();
-  const auto blocks = blocks_of(original);
-  for (std::size_t block = 0; block < blocks.size(); ++block) {
-    const flow::BlockHeader header = header_at(original, blocks[block].begin);
-    const bool last = block + 1 == blocks.size();
-    for (std::size_t bit = 0; bit < blocks[block].size * 8; ++bit) {
-      const std::size_t at = bit / 8;
-      const std::size_t in_file = blocks[block].begin + at;
-      const bool newline = at >= header.payload_offset &&
-                           at < header.payload_offset + header.payload_size &&
-                           file(original)[in_file] == std::byte{'\n'};
-      const bool padding =
-          at >= header.attrs_offset + header.attrs_size && at < header.records_offset;
-      if (newline || padding) continue;
-      Disk disk = copy_of(original);
-      file(disk)[in_file] ^= static_cast<std::byte>(1U << (bit % 8));
-      const auto report = recover(disk);
-      ASSERT_EQ(report.blocks, 7U) << "block " << block << " bit " << bit;
-      ASSERT_EQ(report.damaged_regions, last ? 0U : 1U) << block << ' ' << bit;
-      ASSERT_EQ(report.torn_segments, last ? 1U : 0U) << block << ' ' << bit;
-      ASSERT_EQ(report.next_sequence, last ? 15U : 17U);
-      ASSERT_EQ(file(disk).size(), 2 * 4096U) << "damage is kept";
-      if (!last) continue;
-      ASSERT_EQ(recover(disk).torn_bytes, 0U) << "and a torn end is not";
-    }
-  }
+  expect_each_flip_to_cost_its_block(shared_pages());
 }
 
 // Goal: what a device put into a payload is no block, as long as the header around it is intact.

@@ -12,11 +12,13 @@
 namespace tocsin::journal {
 namespace {
 
+using test::copy_of;
 using test::Disk;
 using test::Faults;
 using test::Inode;
 using test::Leftover;
 using test::payload_of;
+using test::recover;
 using test::Rig;
 using test::TestIo;
 
@@ -68,22 +70,9 @@ Outcome run_with(Disk& disk, Faults faults, std::uint64_t blocks = 60) {
   return run;
 }
 
-RecoveryReport recover(Disk& disk) {
-  TestIo io(disk);
-  auto report = recover_segments(io, "data/journal", make_null_log());
-  EXPECT_TRUE(report.has_value());
-  return report ? *report : RecoveryReport{};
-}
-
 std::string path_of(const SegmentKey& key) { return "data/journal/" + segment_name(key); }
 test::Bytes& file(Disk& disk, const SegmentKey& key) {
   return disk.cached.at(path_of(key))->cached;
-}
-
-Disk copy_of(const Disk& disk) {
-  Disk copy;
-  for (const auto& [name, inode] : disk.cached) copy.cached[name] = std::make_shared<Inode>(*inode);
-  return copy;
 }
 
 // Offsets of the good blocks.

@@ -11,6 +11,7 @@
 
 #include "flow/batch.hpp"
 #include "stages/journal/journal_stage.hpp"
+#include "stages/journal/recovery.hpp"
 #include "tests/sim/test_disk.hpp"
 #include "tests/support/bury.hpp"
 
@@ -147,5 +148,18 @@ struct Rig {
     return false;
   }
 };
+
+inline Disk copy_of(const Disk& disk) {
+  Disk copy;
+  for (const auto& [name, inode] : disk.cached) copy.cached[name] = std::make_shared<Inode>(*inode);
+  return copy;
+}
+
+inline RecoveryReport recover(Disk& disk) {
+  TestIo io(disk);
+  auto report = recover_segments(io, "data/journal", make_null_log());
+  EXPECT_TRUE(report.has_value());
+  return report ? *report : RecoveryReport{};
+}
 
 }  // namespace tocsin::journal::test

@@ -3,7 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "stages/ingress/http/test_world.hpp"
+#include "stages/ingress/http/server_fixture_test.hpp"
 
 namespace tocsin::ingress {
 namespace {
@@ -25,24 +25,8 @@ std::string get(std::string_view path, std::string_view fields = "") {
          "\r\n";
 }
 
-class HttpServerTest : public ::testing::Test {
+class HttpServerTest : public test::HttpFixture {
  protected:
-  void start(HttpOptions options = {}) {
-    server_ =
-        std::make_unique<HttpServer>(loop_, intake_, std::move(options), make_null_log(), router_);
-    const std::array endpoints{*io::parse_endpoint("127.0.0.1:8080")};
-    ASSERT_TRUE(server_->start(endpoints, false));
-  }
-  void TearDown() override {
-    if (server_ == nullptr) return;
-    server_->close_all();
-    loop_.turn();
-    EXPECT_TRUE(server_->drained());
-    EXPECT_EQ(server_->budget().used(), 0U);
-  }
-  void turns(int n = 3) {
-    for (int i = 0; i < n; ++i) loop_.turn(loop_.now());
-  }
   /// Sends a request on a connection of its own; acknowledges everything; returns the answer.
   std::string ask(std::string_view request) {
     test::FakeIo::Stream& client = io_.connect_client();
@@ -52,12 +36,6 @@ class HttpServerTest : public ::testing::Test {
     turns();
     return client.sent;
   }
-
-  test::FakeIo io_;
-  flow::Loop loop_{io_, "test"};
-  test::FakeIntake intake_;
-  test::FakeRouter router_;
-  std::unique_ptr<HttpServer> server_;
 };
 
 // Goal: 202 carries the shape of FEATURES part 5, and leaves only after the acknowledgement.
