@@ -175,6 +175,9 @@ class Io : public StreamControl {
                                           std::uint64_t offset) = 0;  ///< Short only at the end.
   virtual Result<std::uint64_t, Errno> size(FileId file) = 0;
   virtual Result<void, Errno> truncate(FileId file, std::uint64_t size) = 0;
+  /// Extends a file to `size` with space of its own that reads as zeros, without writing them; what
+  /// it holds stays. EOPNOTSUPP where the file system cannot do that.
+  virtual Result<void, Errno> allocate(FileId file, std::uint64_t size) = 0;
   virtual Result<void, Errno> sync(FileId file) = 0;
   virtual Result<void, Errno> make_directories(const std::string& path) = 0;
   virtual Result<void, Errno> sync_directory(const std::string& path) = 0;

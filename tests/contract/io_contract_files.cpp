@@ -173,6 +173,35 @@ TEST_P(IoContract, Truncates) {
   io_->close_file(*file);
 }
 
+// Goal: space is added behind what a file holds, reads as zeros, and takes writes; a file system
+// that has none to give says so.
+TEST_P(IoContract, Allocates) {
+  const std::string directory = GetParam().directory();
+  ASSERT_TRUE(io_->make_directories(directory));
+  const auto file = io_->open(directory + "/data", OpenMode::create_new);
+  ASSERT_TRUE(file);
+  FileDone done;
+  io_->write(*file, bytes_of("abc"), 0, done);
+  ASSERT_TRUE(run_until([&] { return done.count == 1; }));
+  const auto allocated = io_->allocate(*file, 8192);
+  if (!allocated) {
+    EXPECT_EQ(allocated.error(), EOPNOTSUPP);
+    EXPECT_EQ(*io_->size(*file), 3U);
+    return;
+  }
+  ASSERT_TRUE(io_->allocate(*file, 4096)) << "never shortens";
+  EXPECT_EQ(*io_->size(*file), 8192U);
+  std::string expected(8192, '\0');
+  expected.replace(0, 3, "abc");
+  EXPECT_TRUE(read_all(*io_, *file) == expected);
+  io_->write_and_sync(*file, bytes_of("xyz"), 5000, done);
+  ASSERT_TRUE(run_until([&] { return done.count == 2; }));
+  EXPECT_EQ(done.error, 0);
+  expected.replace(5000, 3, "xyz");
+  EXPECT_TRUE(read_all(*io_, *file) == expected);
+  io_->close_file(*file);
+}
+
 // Goal: directories list what they hold, sorted; rename replaces; remove removes.
 TEST_P(IoContract, ListsRenamesAndRemoves) {
   const std::string directory = GetParam().directory() + "/a/b";

@@ -62,6 +62,9 @@ class BorrowedIo final : public io::Io {
   Result<void, io::Errno> truncate(io::FileId file, std::uint64_t size) override {
     return io_.truncate(file, size);
   }
+  Result<void, io::Errno> allocate(io::FileId file, std::uint64_t size) override {
+    return io_.allocate(file, size);
+  }
   Result<void, io::Errno> sync(io::FileId file) override { return io_.sync(file); }
   Result<void, io::Errno> make_directories(const std::string& path) override {
     return io_.make_directories(path);

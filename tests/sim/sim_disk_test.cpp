@@ -210,14 +210,15 @@ TEST_F(Disk, OtherScriptedFaults) {
   world.fail_nth_sync(1, EIO);
   EXPECT_EQ(io->sync(file).error(), EIO);
   for (const auto operation :
-       {FileOperation::open, FileOperation::read, FileOperation::truncate, FileOperation::rename,
-        FileOperation::remove, FileOperation::list, FileOperation::sync_directory,
-        FileOperation::make_directories, FileOperation::lock}) {
+       {FileOperation::open, FileOperation::read, FileOperation::truncate, FileOperation::allocate,
+        FileOperation::rename, FileOperation::remove, FileOperation::list,
+        FileOperation::sync_directory, FileOperation::make_directories, FileOperation::lock}) {
     world.fail_nth(operation, 1, EIO);
   }
   EXPECT_EQ(io->open("g", OpenMode::create_new).error(), EIO);
   EXPECT_EQ(io->read(file, {}, 0).error(), EIO);
   EXPECT_EQ(io->truncate(file, 1).error(), EIO);
+  EXPECT_EQ(io->allocate(file, 1).error(), EIO);
   EXPECT_EQ(io->rename("f", "g").error(), EIO);
   EXPECT_EQ(io->remove("f").error(), EIO);
   EXPECT_EQ(io->list("/").error(), EIO);

@@ -2,6 +2,7 @@
 // For tests: a disk that tells what is cached from what is durable, so that a power cut, a failed
 // write or a failed sync can be placed at any operation and any byte.
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <functional>
@@ -137,6 +138,13 @@ class TestIo final : public testing::StillIo {
   Result<void, io::Errno> truncate(io::FileId file, std::uint64_t size) override {
     if (!step()) return Unexpected{EIO};
     files_.at(file.slot)->cached.resize(static_cast<std::size_t>(size));
+    return {};
+  }
+  Result<void, io::Errno> allocate(io::FileId file, std::uint64_t size) override {
+    if (!step()) return Unexpected{EIO};
+    auto& cached = files_.at(file.slot)->cached;
+    if (full && size > cached.size()) return Unexpected{ENOSPC};
+    cached.resize(std::max(cached.size(), static_cast<std::size_t>(size)));
     return {};
   }
   Result<void, io::Errno> sync(io::FileId file) override {

@@ -66,6 +66,7 @@ class FakeIo : public StillIo {
     return static_cast<std::uint64_t>(files_[paths_[file.slot]].size());
   }
   Result<void, io::Errno> truncate(io::FileId, std::uint64_t) override { return {}; }
+  Result<void, io::Errno> allocate(io::FileId, std::uint64_t) override { return {}; }
   Result<void, io::Errno> sync(io::FileId) override { return {}; }
   Result<void, io::Errno> make_directories(const std::string&) override { return {}; }
   Result<void, io::Errno> sync_directory(const std::string&) override { return {}; }

@@ -49,6 +49,9 @@ class StillIo : public io::Io {
   Result<void, io::Errno> truncate(io::FileId, std::uint64_t) override {
     return Unexpected{ENOTSUP};
   }
+  Result<void, io::Errno> allocate(io::FileId, std::uint64_t) override {
+    return Unexpected{ENOTSUP};
+  }
   Result<void, io::Errno> sync(io::FileId) override { return Unexpected{ENOTSUP}; }
   Result<void, io::Errno> make_directories(const std::string&) override {
     return Unexpected{ENOTSUP};

@@ -148,6 +148,10 @@ Result<void, Errno> truncate_file(int fd, std::uint64_t size) {
   return checked(uninterrupted([&] { return ::ftruncate(fd, static_cast<off_t>(size)); }));
 }
 
+Result<void, Errno> allocate_file(int fd, std::uint64_t size) {
+  return checked(uninterrupted([&] { return ::fallocate(fd, 0, 0, static_cast<off_t>(size)); }));
+}
+
 Result<void, Errno> sync_file(int fd) { return checked(::fdatasync(fd)); }
 
 void set_direct(int fd) noexcept {

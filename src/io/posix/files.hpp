@@ -33,6 +33,8 @@ namespace tocsin::io::posix {
 [[nodiscard]] std::size_t vector_size(std::span<const Piece> pieces) noexcept;
 [[nodiscard]] Result<std::uint64_t, Errno> file_size(int fd);
 [[nodiscard]] Result<void, Errno> truncate_file(int fd, std::uint64_t size);
+/// Unlike posix_fallocate it never falls back to writing.
+[[nodiscard]] Result<void, Errno> allocate_file(int fd, std::uint64_t size);
 /// Makes the data and the size durable (fdatasync). Never retried: after a failed sync the kernel
 /// may have dropped the dirty pages, and a second call would report success.
 [[nodiscard]] Result<void, Errno> sync_file(int fd);

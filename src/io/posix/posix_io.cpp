@@ -71,6 +71,10 @@ Result<void, Errno> PosixIo::truncate(FileId file, std::uint64_t size) {
   return truncate_file(files_.descriptor(file), size);
 }
 
+Result<void, Errno> PosixIo::allocate(FileId file, std::uint64_t size) {
+  return allocate_file(files_.descriptor(file), size);
+}
+
 Result<void, Errno> PosixIo::sync(FileId file) { return sync_file(files_.descriptor(file)); }
 
 Result<void, Errno> PosixIo::make_directories(const std::string& path) {

@@ -36,6 +36,7 @@ class PosixIo : public Io {
                                   std::uint64_t offset) final;
   Result<std::uint64_t, Errno> size(FileId file) final;
   Result<void, Errno> truncate(FileId file, std::uint64_t size) final;
+  Result<void, Errno> allocate(FileId file, std::uint64_t size) final;
   Result<void, Errno> sync(FileId file) final;
   Result<void, Errno> make_directories(const std::string& path) final;
   Result<void, Errno> sync_directory(const std::string& path) final;

@@ -62,6 +62,7 @@ enum class FileOperation : std::uint8_t {
   open,
   read,
   truncate,
+  allocate,
   make_directories,
   sync_directory,
   list,

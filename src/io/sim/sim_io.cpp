@@ -1,5 +1,6 @@
 #include "io/sim/sim_io.hpp"
 
+#include <algorithm>
 #include <cassert>
 #include <cerrno>
 
@@ -123,6 +124,14 @@ Result<void, Errno> SimIo::truncate(FileId file, std::uint64_t size) {
   if (const Errno error = check(FileOperation::truncate)) return Unexpected{error};
   if (this->file(file).mode == OpenMode::read) return Unexpected{EINVAL};
   world_.disk_.truncate(this->file(file).node, size);
+  return {};
+}
+
+Result<void, Errno> SimIo::allocate(FileId file, std::uint64_t size) {
+  if (const Errno error = check(FileOperation::allocate)) return Unexpected{error};
+  if (this->file(file).mode == OpenMode::read) return Unexpected{EBADF};
+  const NodeId node = this->file(file).node;
+  world_.disk_.truncate(node, std::max(size, world_.disk_.size(node)));
   return {};
 }
 

@@ -48,6 +48,7 @@ class SimIo final : public Io {
                                   std::uint64_t offset) override;
   Result<std::uint64_t, Errno> size(FileId file) override;
   Result<void, Errno> truncate(FileId file, std::uint64_t size) override;
+  Result<void, Errno> allocate(FileId file, std::uint64_t size) override;
   Result<void, Errno> sync(FileId file) override;
   Result<void, Errno> make_directories(const std::string& path) override;
   Result<void, Errno> sync_directory(const std::string& path) override;

@@ -194,6 +194,7 @@ void JournalStage::name_segment() noexcept {
 bool JournalStage::open_segment(Segment& segment) noexcept {
   if (!preparer_.named()) {
     preparer_.start();
+    preparer_.hurry();
     return false;
   }
   segment.file = preparer_.take();

@@ -9,6 +9,8 @@
 namespace tocsin::journal {
 namespace {
 constexpr std::size_t chunk_size = 256 * 1024;
+// At most 64 MB/s; a journal that grows faster is a matter for allocation.
+constexpr Duration chunk_pause = std::chrono::milliseconds(4);
 constexpr std::uint64_t size_first = std::uint64_t{4} << 20U;
 constexpr std::uint64_t size_growth = 4;
 constexpr std::uint32_t hurried_writes_max = 8;
@@ -49,6 +51,7 @@ void SegmentPreparer::start() {
   next_ = 0;
   write_error_ = 0;
   state_ = State::filling;
+  if (hurried_) return allocate_rest();
   fill();
 }
 
@@ -69,7 +72,16 @@ bool SegmentPreparer::adopt(const std::string& path, std::uint64_t bytes) {
 
 void SegmentPreparer::hurry() {
   if (std::exchange(hurried_, true) || state_ != State::filling) return;
-  if (!stopped_ && write_error_ == 0) fill();
+  if (!stopped_ && write_error_ == 0) allocate_rest();
+}
+
+// What is left to write then is the last page, with the sync. Where nothing can be allocated, or a
+// full disk refuses it, the rest is written, and those writes tell what is wrong.
+void SegmentPreparer::allocate_rest() {
+  loop_.disarm(*this);
+  const std::uint64_t last_page = size_ - page_size;
+  if (next_ < last_page && loop_.io().allocate(file_, size_)) next_ = last_page;
+  fill();
 }
 
 void SegmentPreparer::fill() {
@@ -95,7 +107,10 @@ void SegmentPreparer::on_file_done(io::Errno error) noexcept {
   assert(state_ == State::filling && pending_ > 0);
   --pending_;
   if (write_error_ == 0) write_error_ = error;
-  if (write_error_ == 0 && !stopped_) fill();
+  if (write_error_ == 0 && !stopped_ && next_ < size_) {
+    if (hurried_) return fill();
+    return loop_.arm(*this, loop_.now() + chunk_pause);
+  }
   if (pending_ == 0) finish_filling();
 }
 
@@ -104,7 +119,10 @@ void SegmentPreparer::finish_filling() {
   state_ = next_ == size_ ? State::ready : State::idle;
 }
 
-void SegmentPreparer::on_timer(MonoTime) noexcept { start(); }
+void SegmentPreparer::on_timer(MonoTime) noexcept {
+  if (state_ == State::filling) return fill();
+  start();
+}
 
 void SegmentPreparer::fail(io::Errno error) noexcept {
   io::Io& io = loop_.io();

@@ -1,5 +1,5 @@
-// Goal: a spare file is all zeros and synced when it is ready, however many of its writes are in
-// flight and however they end, and a failure of any of them leaves nothing behind.
+// Goal: a spare file reads as zeros all over and is synced when it is ready, however many of its
+// writes are in flight and however they end, and a failure of any of them leaves nothing behind.
 #include "stages/journal/preparer.hpp"
 
 #include <gtest/gtest.h>
@@ -33,6 +33,9 @@ class HeldIo final : public testing::StillIo {
   std::size_t removed = 0;
   std::size_t open_files = 0;
   bool renamed = false;
+  io::Errno allocate_error = EOPNOTSUPP;
+  std::uint64_t allocated = 0;
+  std::size_t allocations = 0;
   io::FileHandler* naming = nullptr;
 
   void write(io::FileId, std::span<const std::byte> bytes, std::uint64_t offset,
@@ -47,11 +50,18 @@ class HeldIo final : public testing::StillIo {
   Result<io::FileId, io::Errno> open(const std::string&, io::OpenMode) override {
     ++open_files;
     written.clear();
+    allocated = 0;
     return io::FileId{};
   }
   void close_file(io::FileId) override {
     EXPECT_TRUE(held.empty()) << "writes into a closed file";
     --open_files;
+  }
+  Result<void, io::Errno> allocate(io::FileId, std::uint64_t size) override {
+    ++allocations;
+    if (allocate_error != 0) return Unexpected{allocate_error};
+    allocated = size;
+    return {};
   }
   Result<void, io::Errno> remove(const std::string&) override {
     ++removed;
@@ -87,7 +97,15 @@ class PreparerTest : public ::testing::Test {
  protected:
   // Ends what is held, the newest first or the oldest, until nothing is.
   void end_all(bool newest_first = false) {
-    while (!io_.held.empty()) io_.end(newest_first ? io_.held.size() - 1 : 0);
+    while (!io_.held.empty()) {
+      io_.end(newest_first ? io_.held.size() - 1 : 0);
+      if (io_.held.empty()) pause();
+    }
+  }
+  // Until the next chunk of a file that nobody waits for.
+  void pause() {
+    io_.time += std::chrono::milliseconds(4);
+    loop_.turn(loop_.now());
   }
   // Names the spare and takes it away, as the journal does.
   void take(std::uint64_t id) {
@@ -111,15 +129,94 @@ class PreparerTest : public ::testing::Test {
   SegmentPreparer preparer_{loop_, "data", options};
 };
 
-TEST_F(PreparerTest, WritesOneAtATimeUntilItMustHurry) {
+TEST_F(PreparerTest, WritesOneAtATimeWithPauses) {
+  preparer_.start();
+  for (std::size_t i = 0; i < chunks; ++i) {
+    ASSERT_EQ(io_.held.size(), 1U);
+    EXPECT_FALSE(preparer_.ready());
+    io_.end(0);
+    EXPECT_TRUE(io_.held.empty()) << "commits have the disk";
+    EXPECT_TRUE(preparer_.quiet());
+    pause();
+  }
+  EXPECT_TRUE(io_.held.empty());
+  EXPECT_TRUE(preparer_.ready());
+  EXPECT_EQ(io_.written.size(), chunks);
+  EXPECT_EQ(io_.allocations, 0U);
+}
+
+// Goal: who waits for the file gets it after one short write, whatever was written before.
+TEST_F(PreparerTest, AllocatesWhatIsLeftInAHurry) {
+  io_.allocate_error = 0;
+  for (std::size_t before = 0; before <= chunks; ++before) {
+    SCOPED_TRACE(before);
+    for (const bool in_flight : {false, true}) {
+      if (before == chunks && in_flight) continue;
+      if (before == 0 && !in_flight) preparer_.hurry();
+      preparer_.start();
+      for (std::size_t i = 0; i < before; ++i) {
+        io_.end(0);
+        if (i + 1 < before || in_flight) pause();
+      }
+      preparer_.hurry();
+      const std::size_t begun = before + (in_flight ? 1 : 0);
+      const bool all_begun = begun == chunks;
+      // The last chunk is the last page.
+      EXPECT_EQ(io_.allocated, begun + 1 >= chunks ? 0 : options.segment_size);
+      if (in_flight) {
+        ASSERT_EQ(io_.held.size(), 1U) << "the sync waits for what is in flight";
+        io_.end(0);
+      }
+      if (!all_begun) {
+        ASSERT_EQ(io_.held.size(), 1U);
+        EXPECT_EQ(io_.held[0].offset, options.segment_size - page_size);
+        EXPECT_TRUE(io_.held[0].sync);
+        EXPECT_FALSE(preparer_.ready());
+        io_.end(0);
+      }
+      pause();
+      EXPECT_TRUE(io_.held.empty());
+      take(before + 1);
+    }
+  }
+}
+
+// Goal: the last page may fail still; the next try allocates again.
+TEST_F(PreparerTest, AFailureAfterAllocatingFailsTheFile) {
+  io_.allocate_error = 0;
+  preparer_.hurry();
+  preparer_.start();
+  io_.end(0, ENOSPC);
+  EXPECT_TRUE(preparer_.failed());
+  EXPECT_EQ(preparer_.last_error(), ENOSPC);
+  EXPECT_EQ(io_.open_files, 0U);
+  wait_for_retry();
+  EXPECT_EQ(io_.allocated, options.segment_size);
+  end_all();
+  take(1);
+}
+
+TEST_F(PreparerTest, StopsBetweenTwoWrites) {
+  SegmentPreparer preparer(loop_, "data", options);
+  preparer.start();
+  io_.end(0);
+  preparer.stop();
+  EXPECT_TRUE(preparer.quiet());
+  pause();
+  preparer.hurry();
+  EXPECT_TRUE(io_.held.empty());
+  EXPECT_FALSE(preparer.ready());
+}
+
+TEST_F(PreparerTest, WritesInAHurryWhereNothingCanBeAllocated) {
   preparer_.start();
   ASSERT_EQ(io_.held.size(), 1U);
   io_.end(0);
-  ASSERT_EQ(io_.held.size(), 1U);
   preparer_.hurry();
   EXPECT_EQ(io_.held.size(), 8U);
   preparer_.hurry();
   EXPECT_EQ(io_.held.size(), 8U) << "no more for asking twice";
+  EXPECT_EQ(io_.allocations, 1U);
   io_.end(3);
   EXPECT_EQ(io_.held.size(), 8U);
   end_all();
@@ -239,7 +336,10 @@ TEST_F(PreparerTest, StopsWithWritesInFlight) {
 
 TEST_F(PreparerTest, StopsDuringTheLastWrite) {
   preparer_.start();
-  while (!io_.held.front().sync) io_.end(0);
+  while (!io_.held.front().sync) {
+    io_.end(0);
+    pause();
+  }
   preparer_.stop();
   EXPECT_FALSE(preparer_.quiet());
   io_.end(0);
