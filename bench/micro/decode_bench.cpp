@@ -1,8 +1,11 @@
 // Decode per envelope, with a flat JSON payload of about 200 bytes.
 #include <benchmark/benchmark.h>
 
+#include <chrono>
 #include <string>
+#include <vector>
 
+#include "cli/bench/workload.hpp"
 #include "protocol/json/scanner.hpp"
 #include "protocol/json/validator.hpp"
 #include "stages/decode/test_rig.hpp"
@@ -48,6 +51,49 @@ void decode_device(benchmark::State& state) {
   run(state, event);
 }
 BENCHMARK(decode_device);
+
+struct Refusals final : flow::RefusalSink {
+  bool any = false;
+  void on_refused(const flow::AckToken&, const flow::Rejection&) noexcept override { any = true; }
+};
+
+// What a flood of plain publishes costs: reports of eight shapes, looked into a run at a time, in
+// batches that came back from the journal a moment ago (2) or long ago (128).
+void decode_runs(benchmark::State& state) {
+  const auto shapes = cli::bench::make_shapes(8, 200);
+  std::vector<std::string> payloads;
+  cli::bench::Stamps stamps;
+  for (std::size_t i = 0; i < 1024; ++i) {
+    const auto& shape = shapes[i % shapes.size()];
+    stamps.fill(payloads.emplace_back(shape.text), shape, MonoTime{std::chrono::seconds{i + 1}});
+  }
+  Rig rig(static_cast<std::size_t>(state.range(0)));
+  // Names the topic as one that is known.
+  flow::RawEvent first;
+  first.envelope = flow::Envelope::device;
+  const Padded text(payload());
+  first.payload = text.view();
+  first.topic = "devices/sensor-0042/telemetry/room";
+  if (!rig.stage.add(first, {})) return state.SkipWithError("refused");
+  Refusals refusals;
+  std::int64_t n = 0;
+  for (auto _ : state) {
+    flow::PlainEvent event;
+    event.topic = first.topic;
+    event.payload = payloads[static_cast<std::size_t>(n) % payloads.size()];
+    const auto taken = rig.stage.take(event, {}, refusals);
+    if (taken != flow::Taken::yes) return state.SkipWithError("not taken");
+    if (++n % 256 != 0) continue;
+    rig.loop.turn();
+    while (rig.sink.batches.size() + 4 > static_cast<std::size_t>(state.range(0))) {
+      rig.commit();
+      rig.loop.turn();
+    }
+  }
+  if (refusals.any) state.SkipWithError("refused");
+  state.SetItemsProcessed(n);
+}
+BENCHMARK(decode_runs)->Arg(8)->Arg(128);
 
 void decode_api(benchmark::State& state) {
   const Padded text(R"({"event":"order_created","payload":)" + payload() + '}');

@@ -121,6 +121,18 @@ std::size_t word_size(const char* at) noexcept {
   return std::memcmp(at, "false", 5) == 0 ? 5 : bad;
 }
 
+// A value's place is known when the size of the one in front of it is; twenty cycles each, one
+// after the other. Sizes seldom change, so the place it had before is compared instead of computed
+// with: the processor goes on from there before it knows.
+const char* expect(const char* place, const char* before) noexcept {
+  if (__builtin_expect_with_probability(place == before, 1, 0.999)) {
+    // Else the compiler sees that both are the same, and takes the one that has to be waited for.
+    asm("" : "+r"(before));
+    return before;
+  }
+  return place;
+}
+
 }  // namespace
 
 // Cuts a document into what is fixed and what is a value.
@@ -220,7 +232,7 @@ bool Shape::read(std::string_view text, ValueStart* starts) const noexcept {
     const std::size_t gap_size = *gap++;
     if (gap_size > static_cast<std::size_t>(end - at) || !same(at, fixed, gap_size)) return false;
     fixed += gap_size;
-    at += gap_size;
+    at = expect(at + gap_size, begin + starts->offset());
     bool escaped = false;
     std::size_t size = 0;
     if (member.kind == ValueKind::string) {

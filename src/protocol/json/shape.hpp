@@ -76,6 +76,7 @@ class Shape {
 
   /// Whether `text`, which json_padding readable bytes follow, is a valid document of this shape;
   /// then `starts` (shape_values_max) tells where its values are. False says nothing about it.
+  /// What `starts` held before is where they are expected: those of the last document are best.
   [[nodiscard]] bool read(std::string_view text, ValueStart* starts) const noexcept;
 
   [[nodiscard]] std::span<const Member> members() const noexcept { return members_; }

@@ -41,7 +41,10 @@ void ShapeCache::renew() {
 
 bool ShapeCache::is(std::size_t index, std::string_view text, ValueStart* starts) noexcept {
   const auto shape = static_cast<ShapeIndex>(index);
-  if (!(*table_)[shape].read(text, starts)) return false;
+  auto& expected = starts_[index];
+  if (!(*table_)[shape].read(text, expected.data())) return false;
+  // All of them: a copy of a fixed size.
+  std::ranges::copy(expected, starts);
   next_[last_] = shape;
   last_ = index;
   ++known_;

@@ -39,6 +39,8 @@ class ShapeCache {
   std::array<Shape::Head, shapes_max> heads_{};
   // Which shape came after each one: devices take turns, and one device has its habits.
   std::array<ShapeIndex, shapes_max> next_{};
+  // Where the values of the last document of each shape were.
+  std::array<std::array<ValueStart, shape_values_max>, shapes_max> starts_{};
   std::size_t last_ = 0;
   std::uint64_t known_ = 0;  // Documents since the table is full, or since the last verdict on it.
   std::uint64_t unknown_ = 0;  // Of others, those that have a shape and were looked at.
