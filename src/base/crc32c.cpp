@@ -39,14 +39,19 @@ __attribute__((target("sse4.2"))) std::uint32_t crc32c_hardware(
     state = _mm_crc32_u64(state, word);
   }
   auto tail = static_cast<std::uint32_t>(state);
-  if (left >= 4) {
+  if ((left & 4U) != 0) {
     std::uint32_t word = 0;
     std::memcpy(&word, at, 4);
     tail = _mm_crc32_u32(tail, word);
-    left -= 4;
     at += 4;
   }
-  for (; left > 0; --left, ++at) tail = _mm_crc32_u8(tail, static_cast<std::uint8_t>(*at));
+  if ((left & 2U) != 0) {
+    std::uint16_t word = 0;
+    std::memcpy(&word, at, 2);
+    tail = _mm_crc32_u16(tail, word);
+    at += 2;
+  }
+  if ((left & 1U) != 0) tail = _mm_crc32_u8(tail, static_cast<std::uint8_t>(*at));
   return ~tail;
 }
 __attribute__((target("sse4.2"))) std::size_t crc32c_words(
@@ -139,6 +144,7 @@ void crc32c_three(std::array<std::uint32_t, 3>& crcs,
     done = crc32c_words(crcs, {bytes[0].data(), bytes[1].data(), bytes[2].data()}, common);
   }
   for (std::size_t lane = 0; lane < 3; ++lane) {
+    if (bytes[lane].size() == done) continue;
     crcs[lane] = crc32c(crcs[lane], bytes[lane].subspan(done));
   }
 }

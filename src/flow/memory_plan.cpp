@@ -88,7 +88,7 @@ std::optional<MemoryPlan> plan_memory(std::size_t memory_max, const ThreadPlan& 
   plan.io.receive_buffer_size = 32 * 1024;
   plan.io.receive_buffers = rest / threads.reactors >= 64 * mib ? 32 : 16;
   plan.receive_bytes =
-      std::size_t{threads.reactors} * plan.io.receive_buffers * plan.io.receive_buffer_size;
+      std::size_t{threads.reactors} * (plan.io.receive_buffers + 1) * plan.io.receive_buffer_size;
   const std::size_t other_streams = threads.reactors * streams_beside * connection_size;
   if (rest <= plan.receive_bytes + other_streams) return std::nullopt;
   const std::size_t pooled = rest - plan.receive_bytes - other_streams;

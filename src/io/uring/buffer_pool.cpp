@@ -33,7 +33,8 @@ Result<std::unique_ptr<BufferPool>, std::string> BufferPool::make(std::uint32_t 
   }
   const auto page = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
   const std::size_t ring_size = round_up(count * sizeof(io_uring_buf), page);
-  const std::size_t map_size = round_up(ring_size + std::size_t{count} * size + padding_size, page);
+  const std::size_t map_size =
+      round_up(ring_size + (std::size_t{count} + 1) * size + padding_size, page);
   void* const map =
       ::mmap(nullptr, map_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (map == MAP_FAILED) {
@@ -72,6 +73,10 @@ int BufferPool::attach(io_uring& ring) {
 std::span<const std::byte> BufferPool::view(std::uint16_t buffer, std::size_t length) const {
   assert(buffer < count_ && length <= size_);
   return {buffers_ + std::size_t{buffer} * size_, length};
+}
+
+std::span<std::byte> BufferPool::spare() noexcept {
+  return {buffers_ + std::size_t{count_} * size_, size_};
 }
 
 void BufferPool::recycle(std::uint16_t buffer) noexcept {

@@ -31,7 +31,10 @@ class BufferPool {
 
   /// Registers with the ring and hands all buffers to the kernel. 0 or an errno.
   [[nodiscard]] int attach(io_uring& ring);
+  [[nodiscard]] std::size_t buffer_size() const noexcept { return size_; }
   [[nodiscard]] std::span<const std::byte> view(std::uint16_t buffer, std::size_t length) const;
+  /// One more buffer, which the kernel is never given.
+  [[nodiscard]] std::span<std::byte> spare() noexcept;
   /// Gives a buffer back to the kernel.
   void recycle(std::uint16_t buffer) noexcept;
 

@@ -15,12 +15,27 @@
 namespace tocsin::io::uring {
 namespace {
 
+/// Receives what is there, without waiting. `into` is followed by readable bytes.
+Received receive_now(int socket, std::span<std::byte> into) {
+  const ssize_t n = ::recv(socket, into.data(), into.size(), MSG_DONTWAIT);
+  if (n < 0) return {.bytes = {}, .error = errno};
+  if (n == 0) return {.bytes = {}, .ended = true};
+  const auto length = static_cast<std::size_t>(n);
+  return {.bytes = into.first(length), .full = length == into.size()};
+}
+
 class MultishotReceiver final : public Receiver {
  public:
   explicit MultishotReceiver(std::unique_ptr<BufferPool> buffers) : buffers_(std::move(buffers)) {}
 
-  void prepare(io_uring_sqe& sqe, int socket) override {
-    io_uring_prep_recv_multishot(&sqe, socket, nullptr, 0, 0);
+  // A multishot fills as many buffers as it finds before anybody can say stop: who then has no room
+  // for what they hold must keep a copy. So in a flood each receive is asked for.
+  void prepare(io_uring_sqe& sqe, int socket, bool flooded) override {
+    if (flooded) {
+      io_uring_prep_recv(&sqe, socket, nullptr, 0, 0);
+    } else {
+      io_uring_prep_recv_multishot(&sqe, socket, nullptr, 0, 0);
+    }
     sqe.flags |= IOSQE_BUFFER_SELECT;
     sqe.buf_group = BufferPool::group;
   }
@@ -29,9 +44,10 @@ class MultishotReceiver final : public Receiver {
     if (completion.result < 0) return {.bytes = {}, .error = completion.error()};
     if (completion.result == 0) return {.bytes = {}, .ended = true};
     const auto length = static_cast<std::size_t>(completion.result);
-    return {.bytes = buffers_->view(completion.buffer(), length)};
+    return {.bytes = buffers_->view(completion.buffer(), length),
+            .full = length == buffers_->buffer_size()};
   }
-  Received take_more(int /*socket*/) override { return {}; }
+  Received take_more(int socket) override { return receive_now(socket, buffers_->spare()); }
   void give_back(const Completion& completion) override {
     if (completion.has_buffer()) buffers_->recycle(completion.buffer());
   }
@@ -47,7 +63,7 @@ class SingleShotReceiver final : public Receiver {
   explicit SingleShotReceiver(std::size_t size)
       : size_(size), buffer_(std::make_unique<std::byte[]>(size + BufferPool::padding_size)) {}
 
-  void prepare(io_uring_sqe& sqe, int socket) override {
+  void prepare(io_uring_sqe& sqe, int socket, bool /*flooded*/) override {
     io_uring_prep_poll_add(&sqe, socket, POLLIN | POLLRDHUP);
   }
   bool holds(const Completion& /*completion*/) const noexcept override { return false; }
@@ -55,13 +71,7 @@ class SingleShotReceiver final : public Receiver {
     if (completion.result < 0) return {.bytes = {}, .error = completion.error()};
     return take_more(socket);
   }
-  Received take_more(int socket) override {
-    const ssize_t n = ::recv(socket, buffer_.get(), size_, MSG_DONTWAIT);
-    if (n < 0) return {.bytes = {}, .error = errno};
-    if (n == 0) return {.bytes = {}, .ended = true};
-    const auto length = static_cast<std::size_t>(n);
-    return {.bytes = {buffer_.get(), length}, .more = length == size_};
-  }
+  Received take_more(int socket) override { return receive_now(socket, {buffer_.get(), size_}); }
   void give_back(const Completion& /*completion*/) override {}
 
  private:

@@ -1,6 +1,6 @@
 #pragma once
-// How bytes come in: with one multishot operation a connection and buffers that the kernel picks
-// (Linux 6.0), or with one poll per arrival and a receive of our own (any io_uring).
+// How bytes come in: into buffers that the kernel picks (Linux 6.0), with one multishot operation a
+// connection, or with one poll per arrival and a receive of our own (any io_uring).
 
 #include <memory>
 #include <span>
@@ -19,18 +19,20 @@ struct Received {
   std::span<const std::byte> bytes;  ///< Valid until give_back(), or the next take.
   Errno error = 0;
   bool ended = false;  ///< An orderly end.
-  bool more = false;   ///< take_more() may find bytes.
+  bool full = false;   ///< All that there was room for: the socket probably holds more.
 };
 
 class Receiver {
  public:
   virtual ~Receiver() = default;
-  /// Fills an entry that completes when bytes, an end or an error have come to `socket`.
-  virtual void prepare(io_uring_sqe& sqe, int socket) = 0;
+  /// Fills an entry that completes when bytes, an end or an error have come to `socket`. `flooded`:
+  /// what came last was full.
+  virtual void prepare(io_uring_sqe& sqe, int socket, bool flooded) = 0;
   /// Whether such a completion brought what would be lost if nobody took it.
   [[nodiscard]] virtual bool holds(const Completion& completion) const noexcept = 0;
   /// What such a completion brought. An error that passes (see transient()) brings nothing.
   [[nodiscard]] virtual Received take(const Completion& completion, int socket) = 0;
+  /// After a full one, while nothing is armed: what there is, without waiting.
   [[nodiscard]] virtual Received take_more(int socket) = 0;
   /// After each completion, used or not.
   virtual void give_back(const Completion& completion) = 0;

@@ -61,7 +61,7 @@ void Streams::receive_start(StreamId id) {
 void Streams::arm_receive(Stream& stream, std::uint32_t slot) {
   assert(!stream.receive_armed && !stream.closing);
   io_uring_sqe* const sqe = ring_.next_sqe({OpKind::receive, stream.generation, slot});
-  receiver_.prepare(*sqe, stream.socket.get());
+  receiver_.prepare(*sqe, stream.socket.get(), stream.flooded);
   stream.receive_armed = true;
   ++stream.operations;
 }
@@ -204,9 +204,10 @@ void Streams::take_bytes(Stream& stream, const Completion& completion) {
       return;
     }
     if (received.bytes.empty()) return;
+    stream.flooded = received.full;
     stream.handler->on_data(received.bytes);
-    const bool goes_on = stream.receive_wanted && !stream.closing;
-    if (!received.more || !goes_on || call == receives_per_turn_max) return;
+    const bool goes_on = stream.receive_wanted && !stream.closing && !stream.receive_armed;
+    if (!received.full || !goes_on || call == receives_per_turn_max) return;
     received = receiver_.take_more(stream.socket.get());
   }
 }

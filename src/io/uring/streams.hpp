@@ -32,6 +32,7 @@ struct Stream {
   bool receive_wanted = false;
   bool receive_armed = false;
   bool receive_ended = false;
+  bool flooded = false;  // The last receive was full.
   bool sending = false;
   bool closing = false;
 };

@@ -67,6 +67,12 @@ class Reader {
     rest_.remove_prefix(size);
     return bytes;
   }
+  /// Steps over the next byte if it is `byte`.
+  bool skip(char byte) noexcept {
+    if (rest_.empty() || rest_[0] != byte) return false;
+    rest_.remove_prefix(1);
+    return true;
+  }
   std::string_view take_rest() noexcept { return take(rest_.size()); }
 
  private:

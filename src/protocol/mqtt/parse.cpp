@@ -77,7 +77,7 @@ Result<Publish, Error> parse_publish(const Frame& frame, Version version) noexce
   if (publish.qos > 0) publish.packet_id = reader.u16();
   if (reader.bad()) return malformed("PUBLISH length");
   if (publish.qos > 0 && publish.packet_id == 0) return violated("packet identifier 0");
-  if (version == Version::v5) {
+  if (version == Version::v5 && !reader.skip('\0')) {
     const auto properties = Properties::read(reader, PropertyPlace::publish);
     if (!properties) return Unexpected{properties.error()};
     publish.properties = *properties;
@@ -87,8 +87,10 @@ Result<Publish, Error> parse_publish(const Frame& frame, Version version) noexce
     return Unexpected{Error{ReasonCode::topic_alias_invalid, "topic alias 0"}};
   }
   if (publish.topic.empty() && !alias) return violated("empty topic");
-  if (!string_valid(publish.topic)) return malformed("topic is not UTF-8");
-  if (has_wildcard(publish.topic)) return malformed("wildcard in a topic name");
+  if (!plain_topic_name(publish.topic)) {
+    if (!string_valid(publish.topic)) return malformed("topic is not UTF-8");
+    if (has_wildcard(publish.topic)) return malformed("wildcard in a topic name");
+  }
   publish.payload = reader.take_rest();
   return publish;
 }

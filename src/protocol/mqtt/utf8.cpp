@@ -11,15 +11,42 @@ namespace {
 constexpr std::uint64_t ones = 0x0101010101010101;
 constexpr std::uint64_t tops = 0x8080808080808080;
 
+std::uint64_t load_word(const char* at) noexcept {
+  std::uint64_t word = 0;
+  std::memcpy(&word, at, sizeof word);
+  return word;
+}
+
+// The high bits of bytes that are NUL or not ASCII; further ones only behind such a byte.
+std::uint64_t unusual_bytes(std::uint64_t word) noexcept { return (word | (word - ones)) & tops; }
+
+// The same for wildcards.
+std::uint64_t wildcard_bytes(std::uint64_t word) noexcept {
+  // "+" and "#" differ in one bit: without it, one comparison finds both.
+  static_assert(('+' & 0xF7) == '#' && ('#' & 0xF7) == '#');
+  constexpr std::uint64_t without_bit = 0xF7F7F7F7F7F7F7F7;
+  const std::uint64_t rest = (word & without_bit) ^ (ones * '#');
+  return (rest - ones) & ~rest & tops;
+}
+
 }  // namespace
+
+bool plain_topic_name(std::string_view text) noexcept {
+  if (text.size() < 8) return false;
+  // The last word may overlap the one before it.
+  const char* const last = text.data() + text.size() - 8;
+  std::uint64_t found = unusual_bytes(load_word(last)) | wildcard_bytes(load_word(last));
+  for (const char* at = text.data(); at < last; at += 8) {
+    found |= unusual_bytes(load_word(at)) | wildcard_bytes(load_word(at));
+  }
+  return found == 0;
+}
 
 bool string_valid(std::string_view text) noexcept {
   while (!text.empty()) {
     if (text.size() >= 8) {
-      std::uint64_t word = 0;
-      std::memcpy(&word, text.data(), 8);
       // Eight ASCII bytes, none of them NUL: what topics are made of.
-      if (((word | (word - ones)) & tops) == 0) {
+      if (unusual_bytes(load_word(text.data())) == 0) {
         text.remove_prefix(8);
         continue;
       }
@@ -32,17 +59,10 @@ bool string_valid(std::string_view text) noexcept {
 }
 
 bool has_wildcard(std::string_view topic) noexcept {
-  // "+" and "#" differ in one bit: without it, one comparison finds both.
-  static_assert(('+' & 0xF7) == '#' && ('#' & 0xF7) == '#');
-  constexpr std::uint64_t without_bit = 0xF7F7F7F7F7F7F7F7;
-  constexpr std::uint64_t wanted = ones * '#';
   const char* at = topic.data();
   const char* const end = at + topic.size();
   for (; end - at >= 8; at += 8) {
-    std::uint64_t word = 0;
-    std::memcpy(&word, at, 8);
-    word = (word & without_bit) ^ wanted;
-    if (((word - ones) & ~word & tops) != 0) return true;
+    if (wildcard_bytes(load_word(at)) != 0) return true;
   }
   for (; at < end; ++at) {
     if (*at == '+' || *at == '#') return true;
