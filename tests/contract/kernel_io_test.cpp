@@ -77,6 +77,35 @@ TEST_P(KernelIo, SendsAfterTheOrderlyEnd) {
   EXPECT_EQ(::recv(client.get(), answer.data(), answer.size(), 0), 0);
 }
 
+// Goal: in a flood who stops gets no more than one buffer, so that hardly anything must be kept.
+// Method: much more than all buffers hold waits in the socket; a multishot may fill them once.
+TEST_P(KernelIo, StopsAFloodAfterOneBuffer) {
+  constexpr std::size_t buffer_size = 4096;
+  constexpr int rounds = 20;
+  acceptor_.reset();
+  io_ = GetParam().make({.receive_buffers = 4, .receive_buffer_size = buffer_size});
+  ASSERT_NE(io_, nullptr);
+  acceptor_ = std::make_unique<Acceptor>(*io_);
+  listener_ = *io_->listen(*parse_endpoint("127.0.0.1:0"), false, *acceptor_);
+  const UniqueFd client = raw_client();
+  ASSERT_TRUE(run_until([&] { return !acceptor_->peers.empty(); }));
+  const std::string text((rounds + 8) * buffer_size, 'x');
+  ASSERT_EQ(::send(client.get(), text.data(), text.size(), 0), static_cast<ssize_t>(text.size()));
+  Peer& server = acceptor_->peers[0];
+  server.when_data = [&](std::span<const std::byte>) { io_->receive_stop(server.id); };
+  for (int round = 0; round <= rounds; ++round) {
+    const std::size_t before = server.received.size();
+    io_->receive_start(server.id);
+    ASSERT_TRUE(run_until([&] { return server.received.size() > before; }));
+    // Whatever was on its way when it stopped.
+    for (int turn = 0; turn < 3; ++turn) io_->poll(io_->now());
+    if (round == 0) continue;
+    EXPECT_LE(server.received.size() - before, buffer_size) << round;
+  }
+  server.close();
+  ASSERT_TRUE(run_until([&] { return server.closed == 1; }));
+}
+
 // Goal: a reset is an error, not an orderly end.
 TEST_P(KernelIo, TellsAReset) {
   acceptor_->when_accepted = [&](Peer& peer) { io_->receive_start(peer.id); };

@@ -36,5 +36,20 @@ TEST(MqttUtf8, WildcardAnywhere) {
   }
 }
 
+// Goal: plain is what both of the others pass and what is ASCII; no byte at any place escapes.
+TEST(MqttUtf8, PlainTopicNames) {
+  for (std::size_t size = 0; size <= 27; ++size) {
+    EXPECT_EQ(plain_topic_name(std::string(size, '/')), size >= 8);
+    for (std::size_t at = 0; at < size; ++at) {
+      for (unsigned byte = 0; byte < 256; ++byte) {
+        std::string topic(size, 'a');
+        topic[at] = static_cast<char>(byte);
+        const bool plain = byte > 0 && byte < 128 && byte != '+' && byte != '#';
+        EXPECT_EQ(plain_topic_name(topic), plain && size >= 8) << size << ' ' << at << ' ' << byte;
+      }
+    }
+  }
+}
+
 }  // namespace
 }  // namespace tocsin::mqtt
