@@ -79,11 +79,21 @@ struct Number {
   long exponent = 0;
 };
 
+// As far as a long goes: with a larger one only zeros are valid, or as good as zero.
+inline long exponent_of(std::string_view text) {
+  constexpr long most = 1'000'000'000'000'000;
+  const bool negative = text.starts_with('-');
+  if (negative || text.starts_with('+')) text.remove_prefix(1);
+  long value = 0;
+  for (const char digit : text) value = std::min(value * 10 + (digit - '0'), most);
+  return negative ? -value : value;
+}
+
 inline Number number_of(std::string_view token) {
   Number n;
   const std::size_t e = token.find_first_of("eE");
   std::string mantissa(token.substr(0, e));
-  if (e != std::string_view::npos) n.exponent = std::stol(std::string(token.substr(e + 1)));
+  if (e != std::string_view::npos) n.exponent = exponent_of(token.substr(e + 1));
   if (mantissa.starts_with('-')) {
     n.negative = true;
     mantissa.erase(0, 1);

@@ -224,7 +224,8 @@ SubscriberSession::Status SubscriberSession::skip(std::string_view bytes, std::s
     return fail("packet too large");
   }
   const std::uint8_t qos = first >> 1U & 3U;
-  mqtt::Reader reader(bytes.substr(1));
+  // What stands behind the packet is none of it.
+  mqtt::Reader reader(bytes.substr(1, size - 1));
   while (reader.u8() >= 0x80) {
   }
   (void)reader.sized();

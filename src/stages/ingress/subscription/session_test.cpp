@@ -238,6 +238,8 @@ TEST(SubscriberSession, SaysWhyItFailed) {
       {up + std::string("\x30\x02\x00\x00", 4), "breaks the protocol", false},
       {up + std::string("\xc0\x00", 2), "unexpected pingreq", false},
       {up + std::string("\x40\x7f", 2), "packet too large", false},
+      // The topic would end behind the packet, in bytes that have come already.
+      {up + std::string("\x30\x7f\x01\x00", 4) + std::string(300, 'y'), "PUBLISH length", false},
   };
   for (const Case& c : cases) {
     Broker broker;
