@@ -71,7 +71,7 @@ void expect_a_clean_end_at_every_cut(Disk original) {
       Disk disk = copy_of(original);
       file(disk).resize(cut);
       if (zero_filled) file(disk).resize(16 * 1024);
-      std::uint64_t whole = 0;
+      std::size_t whole = 0;
       while (whole < blocks.size() && cut >= blocks[whole].begin + blocks[whole].size) ++whole;
       const auto report = recover(disk);
       ASSERT_EQ(report.blocks, whole) << cut;
