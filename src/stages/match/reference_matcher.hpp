@@ -3,6 +3,7 @@
 // compiled form or cleverness. The matcher must agree with it.
 
 #include <algorithm>
+#include <cstdint>
 #include <functional>
 #include <map>
 #include <string>
@@ -76,15 +77,15 @@ inline bool consistent(const Membership& a, const Membership& b) {
 struct Number {
   bool negative = false;
   std::string digits;
-  long exponent = 0;
+  std::int64_t exponent = 0;
 };
 
-// As far as a long goes: with a larger one only zeros are valid, or as good as zero.
-inline long exponent_of(std::string_view text) {
-  constexpr long most = 1'000'000'000'000'000;
+// As far as 64 bits go: with a larger one only zeros are valid, or as good as zero.
+inline std::int64_t exponent_of(std::string_view text) {
+  constexpr std::int64_t most = 1'000'000'000'000'000;
   const bool negative = text.starts_with('-');
   if (negative || text.starts_with('+')) text.remove_prefix(1);
-  long value = 0;
+  std::int64_t value = 0;
   for (const char digit : text) value = std::min(value * 10 + (digit - '0'), most);
   return negative ? -value : value;
 }
@@ -99,7 +100,7 @@ inline Number number_of(std::string_view token) {
     mantissa.erase(0, 1);
   }
   const std::size_t dot = mantissa.find('.');
-  n.exponent += static_cast<long>(dot == std::string::npos ? mantissa.size() : dot);
+  n.exponent += static_cast<std::int64_t>(dot == std::string::npos ? mantissa.size() : dot);
   std::erase(mantissa, '.');
   while (mantissa.starts_with('0')) {
     mantissa.erase(0, 1);
