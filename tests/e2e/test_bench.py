@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import socket
 import xml.etree.ElementTree as xml
 
 from harness import TOCSIN, Case, Process, default_config, main, run_command
@@ -125,10 +126,12 @@ class Planner(BenchCase):
 
     # Goal: a server that nobody reaches is a failure with its reason, not a capacity.
     def test_nobody_there(self):
-        process, address = self.sink()
-        process.kill()
-        process.wait()
-        done = run_command(TOCSIN, "bench", "--mqtt", address, "--sweep", "qos=0", "--count", 10)
+        # Bound, so that nobody else gets the port, but not listening.
+        with socket.socket() as nobody:
+            nobody.bind(("127.0.0.1", 0))
+            address = f"127.0.0.1:{nobody.getsockname()[1]}"
+            done = run_command(TOCSIN, "bench", "--mqtt", address, "--sweep", "qos=0",
+                               "--count", 10)
         self.assertEqual(1, done.returncode)
         self.assertIn(b"cannot connect", done.stderr)
 
